@@ -296,6 +296,24 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0020_client_retries.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0020_client_retries') then
+    execute $ddl$
+-- The retry policy of a task, as its push copied it, and the number of its failed attempts. Both are
+-- null without a policy. Such a task has no byte more than before.
+alter table async.task add column retry jsonb;
+alter table async.task add column attempt int;
+-- Not valid: the rows from before have neither, so they need no scan.
+alter table async.task
+  add constraint task_attempt_of_policy check ((retry is null) = (attempt is null) and attempt >= 0) not valid;
+$ddl$;
+    insert into async.migration (migration) values ('0020_client_retries');
+  end if;
+end
+$migrate$;
+
 -- common/lock_class
 -- Purpose: the first key of the advisory locks of earlier versions. A leader of such a version asks
 --   for it when it falls asleep, before it notices that the schema was replaced.
@@ -1075,10 +1093,12 @@ begin
   end if;
   return query
     insert into async.task (target, priority, entered, consumed, processed, finish_status, source, query, failed,
-        asynchronous_finish, task_data, concurrency_pool, manual_timeout, track_yielded, pushed_by, may_reach_self)
+        asynchronous_finish, task_data, concurrency_pool, manual_timeout, track_yielded, pushed_by, may_reach_self,
+        retry, attempt)
     select p.out_target, p.out_priority, p.out_entered, p.out_processed, p.out_processed, p.out_finish_status,
       in_source, p.out_query, p.out_failed, p.out_asynchronous_finish, p.out_task_data, p.out_concurrency_pool,
-      p.out_manual_timeout, p.out_track_yielded, p.out_pushed_by, p.out_may_reach_self
+      p.out_manual_timeout, p.out_track_yielded, p.out_pushed_by, p.out_may_reach_self,
+      p.out_retry, case when p.out_retry is not null then 0 end
     from async.prepare_push(in_caller, v_scope, in_tasks, in_run_type) p
     order by p.out_position
     returning *;
@@ -1728,6 +1748,9 @@ begin
     union all
     select 'select on async.task'
     union all
+    select 'select on async.attempt'
+    where to_regclass('async.attempt') is not null
+    union all
     select 'select on async.caller'
     union all
     select 'select (client_only, version) on async.client_control'
@@ -2138,6 +2161,11 @@ comment on column async.task.pushed_by is
 comment on column async.task.may_reach_self is
   'False when the task was pushed, or restarted, without a grant on SELF: it is not launched in a '
   'session at this database of a member of the owner. Null otherwise.';
+comment on column async.task.retry is
+  'The retry policy, as the push copied it: delays in microseconds; what is absent is false, no '
+  'jitter, or no growth of the delay. Null without a policy.';
+comment on column async.task.attempt is
+  'The number of failed attempts since the push or the last restart. Null without a policy.';
 comment on column async.task.arrived is
   'The id of the transaction that made the task READY last. Null for tasks that are older than the '
   'column.';

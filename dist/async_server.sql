@@ -806,6 +806,105 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0019_push_options.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0019_push_options') then
+    execute $ddl$
+-- The options of async.push on a server, and the tags of targets.
+
+-- Tasks that wait for a time arrive as well: the leader learns the time.
+drop index async.task_arrived;
+create index task_arrived on async.task (arrived)
+  where consumed is null and processed is null and yielded is null;
+
+-- The task that has a unique key. The run is zero until the first claim.
+create unique index task_unique_key on async.task (target, unique_key)
+  where unique_key is not null and processed is null and (unique_while = 'unfinished' or run = 0);
+
+alter table async.target add column tags text[] not null default '{}'
+  constraint target_tags_not_null check (array_position(tags, null) is null);
+
+-- Functions whose results differ now.
+drop function if exists
+  async.lead_rows(bigint[]),
+  async.lead_heads(text[], text[], bool[], int[], int[], timestamptz[], bigint[]),
+  async.lead_arrivals(txid_snapshot, int);
+$ddl$;
+    insert into async.migration (migration) values ('0019_push_options');
+  end if;
+end
+$migrate$;
+
+-- migrations/0020_retries.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0020_retries') then
+    execute $ddl$
+create table async.retry_policy (
+  retry_policy text primary key,
+  -- The first attempt included.
+  max_attempts int not null default 3
+    constraint retry_policy_max_attempts_range check (max_attempts between 1 and 1000),
+  -- The delay before the second attempt.
+  delay interval not null default '10 seconds'
+    constraint retry_policy_delay_not_negative check (delay >= '0'),
+  -- Each further delay is this multiple of the one before, in thousandths at most.
+  backoff numeric not null default 2
+    constraint retry_policy_backoff_range check (backoff between 1 and 100 and round(backoff, 3) = backoff),
+  delay_max interval not null default '1 hour'
+    constraint retry_policy_delay_max_not_negative check (delay_max >= '0'),
+  -- The share of a delay by which the jitter shortens it at most, in thousandths at most.
+  jitter numeric not null default 0.1
+    constraint retry_policy_jitter_range check (jitter between 0 and 1 and round(jitter, 3) = jitter),
+  -- Codes, classes of two characters, and the names transient, any and reported.
+  sqlstates text[] not null default '{transient}',
+  -- Which other failures are retried.
+  timeouts bool not null default false,
+  unreachable bool not null default true,
+  unknown bool not null default false,
+  -- The effects of a task may happen twice.
+  may_run_twice bool not null default false
+);
+
+-- The policy of tasks that name none. The name none stands for no policy.
+alter table async.target add column default_retry text;
+alter table async.control add column default_retry text;
+
+-- The attempts of tasks with a policy, except for a success at the first attempt.
+create table async.attempt (
+  task_id bigint not null,
+  run int not null,
+  -- From 1 on; a restart begins with 1 again.
+  attempt int not null,
+  -- The claim; null if the task was not claimed.
+  began timestamptz,
+  ended timestamptz not null,
+  status async.finish_status_t not null,
+  error text
+);
+create index attempt_task on async.attempt (task_id);
+
+create index task_dead on async.task (processed) where retry is not null and failed;
+
+-- They return more columns than before, or take other ones.
+drop function if exists async.step_task(async.task, text, async.finish_status_t, text, text, interval, interval,
+  timestamptz);
+drop function if exists async.next_row(async.event_t);
+drop function if exists async.write_all(bigint[], int[], timestamptz[], interval[], bigint[], int[], timestamptz[],
+  async.event_t[], bool, bool, bigint);
+drop function if exists async.write_events(async.event_t[]);
+drop function if exists async.changed_task_rows();
+drop function if exists async.lead_rows(bigint[]);
+drop function if exists async.lead_heads(text[], text[], bool[], int[], int[], timestamptz[], bigint[]);
+drop function if exists async.lead_arrivals(txid_snapshot, int);
+drop function if exists async.prepare_push(name, async.scope_t, async.task_push_t[], async.task_run_type_t);
+$ddl$;
+    insert into async.migration (migration) values ('0020_retries');
+  end if;
+end
+$migrate$;
+
 -- migrations/0024_depth_of_claims.sql
 do $migrate$
 begin
@@ -1093,7 +1192,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '48c0e6f610ac3397'::text
+  select '22889dc70aa428cb'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1144,6 +1243,28 @@ $function$;
 create or replace function async.name_bytes_max()
 returns int language sql immutable parallel safe as $function$
   select 255
+$function$;
+
+-- decide/limits/unique_key_bytes_max
+-- Purpose: the limit on the length of a unique key, in bytes. With the name of the target it fits an
+--   entry of an index.
+-- Returns: int.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.unique_key_bytes_max() returns int
+language sql immutable parallel safe as $function$
+  select 1024
+$function$;
+
+-- decide/limits/unique_key_wait_max
+-- Purpose: the time that a push waits for another transaction that holds one of its unique keys, if the
+--   caller has set no lock_timeout.
+-- Returns: a value for lock_timeout.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.unique_key_wait_max() returns text
+language sql immutable parallel safe as $function$
+  select '10s'
 $function$;
 
 -- decide/limits/refuse_query
@@ -1204,7 +1325,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_functions constant name[] := '{push_as,write_row,restrict_restarted,check_constraints,delete_tasks,
+  c_functions constant name[] := '{push_as,insert_pushed,write_row,restrict_restarted,check_constraints,delete_tasks,
     call_routine}';
   v_path text[] := (select c.trigger_search_path from async.control c);
   v_untrusted text[] := async.untrusted_schemas(coalesce(v_path, in_installer_schemas));
@@ -1275,6 +1396,149 @@ begin
 end
 $function$;
 
+-- decide/retries/is_retried_sqlstate
+-- Purpose: whether one of the names of a retry policy stands for a SQLSTATE: the code itself, its
+--   class (the first two characters), any, or transient (class 08, class 40 but 40003, class 53,
+--   55P03, 57P01 to 57P03).
+-- Returns: bool; false without a SQLSTATE.
+-- Raises: nothing. Locks: none.
+create or replace function async.is_retried_sqlstate(in_sqlstates jsonb, in_sqlstate text)
+returns bool
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return in_sqlstate is not null and coalesce(
+    in_sqlstates ? in_sqlstate or in_sqlstates ? left(in_sqlstate, 2) or in_sqlstates ? 'any'
+      or in_sqlstates ? 'transient'
+        and (left(in_sqlstate, 2) in ('08', '40', '53') and in_sqlstate <> '40003'
+          or in_sqlstate in ('55P03', '57P01', '57P02', '57P03')),
+    false);
+end
+$function$;
+
+-- decide/retries/retry_delay
+-- Purpose: decides whether a failed attempt is retried, and after which delay. in_retry is the
+--   policy in the row of the task, in_attempt the number of the attempt that failed. in_failure is
+--   error (in_error begins with the SQLSTATE), reported (a request said FAILED), timeout,
+--   unreachable (the query was never sent), unknown (the query may have committed) or unknown
+--   timeout (both). The jitter is a hash of task_id and attempt, so that both engines compute the
+--   same delay.
+-- Returns: the delay; null if there is no further attempt.
+-- Raises: nothing. A policy that was made invalid by hand retries nothing.
+-- Locks: none.
+create or replace function async.retry_delay(
+  in_retry jsonb, in_task_id bigint, in_attempt int, in_failure text, in_error text
+) returns interval
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_hash constant bigint := 2654435769;
+  v_twice bool;
+  v_unknown bool;
+  v_timeouts bool;
+  v_max numeric;
+  v_thousandths numeric;
+  v_delay numeric;
+  v_hash bigint;
+  v_us bigint;
+begin
+  v_twice := coalesce((in_retry ->> 'may_run_twice')::bool, false);
+  v_unknown := coalesce((in_retry ->> 'unknown')::bool, false) and v_twice;
+  v_timeouts := coalesce((in_retry ->> 'timeouts')::bool, false);
+  if in_attempt >= coalesce((in_retry ->> 'max_attempts')::int, 0)
+    -- In parentheses, because the condition ends with the first THEN outside of them.
+    or not (case in_failure
+      when 'error' then async.is_retried_sqlstate(in_retry -> 'sqlstates', substring(in_error from '^([0-9A-Z]{5}): '))
+      when 'reported' then coalesce(in_retry -> 'sqlstates' ? 'reported', false)
+      when 'timeout' then v_timeouts
+      when 'unknown' then v_unknown
+      when 'unknown timeout' then v_unknown and v_timeouts
+      when 'unreachable' then coalesce((in_retry ->> 'unreachable')::bool, false)
+      else false
+    end)
+    -- A part of the text may be committed.
+    or in_failure <> 'unreachable' and not v_twice and coalesce((in_retry ->> 'commits')::bool, false)
+  then
+    return null;
+  end if;
+  v_delay := (in_retry ->> 'delay_us')::numeric;
+  v_max := (in_retry ->> 'delay_max_us')::numeric;
+  v_thousandths := coalesce((in_retry ->> 'backoff')::numeric, 1) * 1000;
+  for v_place in 2 .. in_attempt loop
+    exit when v_delay >= v_max or v_thousandths = 1000;
+    v_delay := div(v_delay * v_thousandths, 1000);
+  end loop;
+  v_delay := least(v_delay, v_max);
+  v_hash := ((((in_task_id & 1048575) * 2048 + in_attempt) * c_hash) & 4294967295) >> 16;
+  v_us := v_delay - div(v_delay * coalesce((in_retry ->> 'jitter')::numeric, 0) * 1000 * v_hash, 65536000);
+  return make_interval(hours => (v_us / 3600000000)::int, secs => (v_us % 3600000000)::float8 / 1000000);
+exception
+  when data_exception then
+    return null;
+end
+$function$;
+
+-- decide/retries/may_commit
+-- Purpose: whether a part of a text may be committed when the text fails: transaction control, a
+--   procedure or DO block, which may contain it, and what cannot run in a transaction block.
+-- Returns: bool; true for a text that is too long to be scanned to its end.
+-- Raises: nothing. Locks: none.
+create or replace function async.may_commit(in_query text)
+returns bool
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  -- Most texts are clearly one statement that cannot.
+  if in_query is null
+    or strpos(rtrim(in_query, E' \t\n\r\f\x0b;'), ';') = 0
+      and lower(substring(in_query from E'^[ \\t\\n\\r\\f\\v]*([[:alpha:]]+)'))
+        in ('select', 'insert', 'update', 'delete', 'values', 'table', 'with', 'merge')
+  then
+    return false;
+  end if;
+  return exists (
+    select from async.scan_statements(in_query) s
+    where not s.complete
+      or s.first_word in ('call', 'do', 'begin', 'start', 'commit', 'end', 'rollback', 'abort', 'prepare', 'vacuum',
+        'cluster', 'checkpoint')
+      or s.first_word in ('create', 'drop', 'alter', 'reindex')
+        and s.statement ~* E'\\m(concurrently|database|tablespace|subscription|system)\\M');
+end
+$function$;
+
+-- decide/retries/copy_retry_policy
+-- Purpose: the retry policy of a task as its row keeps it, so that a later change of the
+--   configuration does not change the task. What is absent is false, no jitter (0), or no growth of
+--   the delay (1).
+-- Returns: jsonb; null if there is no such policy, and for the name none.
+-- Raises: nothing. Locks: none.
+create or replace function async.copy_retry_policy(in_name text)
+returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (
+    select jsonb_strip_nulls(jsonb_build_object(
+      'name', p.retry_policy,
+      'max_attempts', p.max_attempts,
+      'delay_us', round(extract(epoch from p.delay)::numeric * 1000000)::bigint,
+      'backoff', nullif(p.backoff, 1),
+      'delay_max_us', round(extract(epoch from p.delay_max)::numeric * 1000000)::bigint,
+      'jitter', nullif(p.jitter, 0),
+      'sqlstates', to_jsonb(p.sqlstates),
+      'timeouts', nullif(p.timeouts, false),
+      'unreachable', nullif(p.unreachable, false),
+      'unknown', nullif(p.unknown, false),
+      'may_run_twice', nullif(p.may_run_twice, false)))
+    from async.retry_policy p
+    where p.retry_policy = in_name);
+end
+$function$;
+
 -- decide/tasks/step_task
 -- Purpose: the transition of one task: the row after an event (see async.event_t). Decides and
 --   writes nothing. The arguments are those of the event; in_now is the time of the event.
@@ -1284,8 +1548,8 @@ $function$;
 --   the task has ended as S; only a restart moves it  FINISHED; neither RESTART nor RELEASE
 --   the task has not finished                         RESTART, RELEASE; not FINISHED
 --   the task holds no slot                            RELEASE; not tracked
---   the task does not wait                            CLAIM, OFFER, PROMOTE; not READY, or PROMOTE
---                                                     of an offered task
+--   the task does not wait                            CLAIM, OFFER, PROMOTE, GIVE_UP; not READY, or
+--                                                     PROMOTE, GIVE_UP of an offered task
 --   the task is for clients to pull; offer it         CLAIM without a query
 --   the task has a query; claim it                    OFFER with a query
 --   the task is offered already                       OFFER
@@ -1301,14 +1565,20 @@ $function$;
 --                                                     REQUEST
 --   the task's deadline has not come                  DEADLINE, UNREACHABLE before times_up
 --   there is no such event                            any other name
+--   the task has expired; push it anew                RESTART at or after expires_at
+--   A task that becomes READY is not eligible before run_at, and times_up is never later than
+--   expires_at.
 --   The phases (a CHECK cannot state them: they are derived, see async.task_execution_state):
 --   phase     becomes
---   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE), READY (OFFER,
---             WITHDRAW, PROMOTE, REQUEST)
---   RUNNING   READY (GIVE_BACK, a deferral or a pause), YIELDED or FINISHED (END_*, UNREACHABLE;
---             REQUEST and DEADLINE of a pulled task)
---   YIELDED   FINISHED (REQUEST, DEADLINE), READY (a deferral or a pause)
+--   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE, GIVE_UP), READY (OFFER,
+--             WITHDRAW, PROMOTE, REQUEST, a retry)
+--   RUNNING   READY (GIVE_BACK, a deferral, a pause or a retry), YIELDED or FINISHED (END_*,
+--             UNREACHABLE; REQUEST and DEADLINE of a pulled task)
+--   YIELDED   FINISHED (REQUEST, DEADLINE), READY (a deferral, a pause or a retry)
 --   FINISHED  READY (RESTART), FINISHED (RELEASE)
+--   A task with a policy whose attempt fails is READY again if async.retry_delay gives a delay.
+--   attempt counts the failed attempts. ended_as and ended_with are the status and the error of the
+--   attempt that async.attempt notes; null for none.
 -- Raises: nothing.
 -- Locks: none. (No SET clause: the planner inlines the function into the statements that use it.
 --   The offsets prevent it from copying a computed value into every column.)
@@ -1333,7 +1603,10 @@ create or replace function async.step_task(
   times_up timestamptz,
   tracked bool,
   eligible_when timestamptz,
-  run int
+  run int,
+  attempt int,
+  ended_as async.finish_status_t,
+  ended_with text
 ) language sql immutable as $function$
   select
     s.rejected,
@@ -1352,13 +1625,14 @@ create or replace function async.step_task(
     case s.next_phase when 'FINISHED' then s.status <> 'FINISHED' when 'KEPT' then t.failed end,
     case s.next_phase when 'FINISHED' then s.error when 'KEPT' then t.processing_error end,
     case
-      when in_event = 'RESTART' then null
-      when in_event in ('CLAIM', 'TAKE')
-        then coalesce(t.times_up, in_now + coalesce(t.manual_timeout, in_timeout), 'infinity')
+      when in_event = 'RESTART' or s.delay is not null then t.expires_at
+      -- Before a claim, times_up is null or expires_at.
+      when in_event in ('CLAIM', 'TAKE') then least(t.expires_at,
+        coalesce(nullif(t.times_up, t.expires_at), in_now + coalesce(t.manual_timeout, in_timeout), 'infinity'))
       -- The deadline of a first claim is removed with the claim. A deadline that a deferral
       -- preserved stays.
-      when in_event = 'GIVE_BACK' and t.times_up = coalesce(
-          t.consumed + coalesce(t.manual_timeout, in_timeout), 'infinity') then null
+      when in_event = 'GIVE_BACK' and t.times_up = least(t.expires_at, coalesce(
+          t.consumed + coalesce(t.manual_timeout, in_timeout), 'infinity')) then t.expires_at
       else t.times_up
     end,
     case
@@ -1370,17 +1644,36 @@ create or replace function async.step_task(
     end,
     case
       when s.next_phase = 'KEPT' then t.eligible_when
-      when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN')
-        then in_now + in_duration
+      when in_event = 'OFFER' then null
+      when s.next_phase = 'READY' then greatest(
+        case when t.run_at > in_now then t.run_at end,
+        in_now + s.delay,
+        case when in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN') then in_now + in_duration end)
     end,
     -- A task that is given back keeps its run number: the launch marks may contain the run.
-    t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end
+    t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end,
+    case
+      when t.retry is null then t.attempt
+      when in_event = 'RESTART' then 0
+      when s.failure is not null then t.attempt + 1
+      else t.attempt
+    end,
+    case when s.is_noted then s.status end,
+    case when s.is_noted then s.error end
   from (
     select
       r.phase,
       r.status,
       r.error,
+      r.failure,
+      r.delay,
+      -- A success at the first attempt is not noted.
+      t.retry is not null and (r.failure is not null
+        or (t.consumed is not null or t.yielded is not null)
+          and r.status in ('FINISHED', 'FAILED', 'CANCELED', 'TIMED_OUT', 'DOA')
+          and (r.status <> 'FINISHED' or t.attempt > 0)) as is_noted,
       case
+        when r.delay is not null then 'READY'
         when in_event in ('CLAIM', 'TAKE') then 'RUNNING'
         when in_event = 'RELEASE' then 'KEPT'
         when r.status in ('FINISHED', 'FAILED', 'CANCELED', 'TIMED_OUT', 'DOA') then 'FINISHED'
@@ -1388,7 +1681,10 @@ create or replace function async.step_task(
         else 'READY'
       end as next_phase,
       case
-        when in_event = 'RESTART' then case when r.phase <> 'FINISHED' then 'the task has not finished' end
+        when in_event = 'RESTART' then case
+          when r.phase <> 'FINISHED' then 'the task has not finished'
+          when t.expires_at <= in_now then 'the task has expired; push it anew'
+        end
         when in_event = 'RELEASE' then case
           when r.phase <> 'FINISHED' then 'the task has not finished'
           when t.tracked is not true then 'the task holds no slot'
@@ -1402,6 +1698,8 @@ create or replace function async.step_task(
           when t.eligible_when > in_now then 'the task may not run yet'
           when t.times_up <= in_now then 'the task''s deadline has passed'
         end
+        when in_event = 'GIVE_UP' and (r.phase <> 'READY' or t.query is null and t.tracked) then 'the task does not wait'
+        when in_event = 'GIVE_UP' then null
         when in_event in ('TAKE', 'WITHDRAW') then case
           when r.phase <> 'READY' or t.query is not null or t.tracked is not true
             then 'the task is not offered'
@@ -1429,41 +1727,68 @@ create or replace function async.step_task(
         else 'there is no such event'
       end as rejected
     from (
-      select
-        case
-          when t.processed is not null then 'FINISHED'
-          when t.yielded is not null then 'YIELDED'
-          when t.consumed is not null then 'RUNNING'
-          else 'READY'
-        end as phase,
-        case in_event
-          when 'END_OK' then case
-            -- The query committed before the cancel reached it.
-            when in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')
-              then case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t
-            else in_status
-          end
-          when 'END_ERROR' then coalesce(in_status, 'FAILED')
-          -- The query may have committed, so a pause does not run it again.
-          when 'END_UNKNOWN' then coalesce(nullif(in_status, 'PAUSED'), 'FAILED')
-          when 'REQUEST' then in_status
-          when 'DEADLINE' then 'TIMED_OUT'
-          when 'UNREACHABLE' then 'TIMED_OUT'
-        end as status,
-        case
-          when in_event = 'END_OK'
-            and (in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')) then null
-          when in_event in ('DEADLINE', 'UNREACHABLE') or in_status = 'TIMED_OUT'
-            then coalesce(in_message, 'the task did not finish in time')
-              || case when in_event in ('UNREACHABLE', 'END_UNKNOWN') then coalesce(E'\n' || in_known, '') else '' end
-          when in_event in ('END_ERROR', 'END_UNKNOWN') and in_status is null then in_known
-          -- The cancel is not confirmed: it may have come too late.
-          when in_event = 'END_UNKNOWN' and in_status = 'CANCELED'
-            then coalesce(in_message || E'\n' || in_known, in_message, in_known)
-          -- A pause is not confirmed either, and the task fails.
-          when in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then in_known
-          else in_message
-        end as error
+      select p.*,
+        -- An attempt that would begin after the end of all attempts does not take place.
+        case when p.failure is not null then (
+          select d.delay
+          from (select async.retry_delay(t.retry, t.task_id, t.attempt + 1, p.failure, p.error) as delay) d
+          where t.expires_at is null or in_now + d.delay < t.expires_at)
+        end as delay
+      from (
+        select
+          case
+            when t.processed is not null then 'FINISHED'
+            when t.yielded is not null then 'YIELDED'
+            when t.consumed is not null then 'RUNNING'
+            else 'READY'
+          end as phase,
+          case in_event
+            when 'END_OK' then case
+              -- The query committed before the cancel reached it.
+              when in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')
+                then case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t
+              else in_status
+            end
+            when 'END_ERROR' then coalesce(in_status, 'FAILED')
+            -- The query may have committed, so a pause does not run it again.
+            when 'END_UNKNOWN' then coalesce(nullif(in_status, 'PAUSED'), 'FAILED')
+            when 'REQUEST' then in_status
+            when 'DEADLINE' then 'TIMED_OUT'
+            when 'UNREACHABLE' then 'TIMED_OUT'
+            when 'GIVE_UP' then 'FAILED'
+          end as status,
+          case
+            when in_event = 'END_OK'
+              and (in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')) then null
+            when in_event in ('DEADLINE', 'UNREACHABLE') or in_status = 'TIMED_OUT'
+              then coalesce(in_message, 'the task did not finish in time')
+                || case when in_event in ('UNREACHABLE', 'END_UNKNOWN') then coalesce(E'\n' || in_known, '') else '' end
+            when in_event in ('END_ERROR', 'END_UNKNOWN') and in_status is null then in_known
+            -- The cancel is not confirmed: it may have come too late.
+            when in_event = 'END_UNKNOWN' and in_status = 'CANCELED'
+              then coalesce(in_message || E'\n' || in_known, in_message, in_known)
+            -- A pause is not confirmed either, and the task fails.
+            when in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then in_known
+            else in_message
+          end as error,
+          -- How the attempt failed. A request beats a retry, except one that says FAILED of a task that
+          -- a client works on.
+          case
+            when t.retry is null or t.processed is not null then null
+            when in_event = 'END_ERROR' and in_status is null then 'error'
+            when in_event = 'DEADLINE' and t.consumed is null and t.yielded is null
+              or in_event = 'END_ERROR' and in_status = 'TIMED_OUT' and in_message is null then 'timeout'
+            when in_event = 'END_UNKNOWN' and (in_status is null or in_status = 'PAUSED') then 'unknown'
+            when in_event = 'END_UNKNOWN' and in_status = 'TIMED_OUT' and in_message is null
+              or in_event = 'DEADLINE' then 'unknown timeout'
+            -- The query may still run, so it is not retried.
+            when in_event = 'UNREACHABLE' then 'lost'
+            when in_event = 'GIVE_UP' then 'unreachable'
+            when in_event = 'REQUEST' and in_status = 'FAILED' and (t.consumed is not null or t.yielded is not null)
+              then 'reported'
+          end as failure
+        offset 0
+      ) p
       offset 0
     ) r
     offset 0
@@ -2581,14 +2906,14 @@ $function$;
 -- Returns: outcome null and the new row; or 'locked' (another transaction holds the row or its
 --   offer), 'gone', 'rejected' (with the reason). settles: whether a second statement releases the
 --   pool slot, after triggers have seen the completion. diverged: whether the requests in asked
---   changed the result of the event.
+--   changed the result of the event. noted: the attempt that ended, for async.attempt.
 -- Raises: lock_not_available while the table is locked.
 -- Locks: the row of async.task and its offer, until the transaction ends; never waits for a row.
 -- (Longer than a screen: its checks share the row that it locked.)
 create or replace function async.next_row(
   in_event async.event_t,
   out outcome text, out error text, out becomes async.task, out was_tracked bool, out settles bool,
-  out diverged bool, out asked bigint[]
+  out diverged bool, out asked bigint[], out noted async.attempt
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2647,6 +2972,9 @@ begin
     return;
   end if;
   was_tracked := becomes.tracked;
+  if v_step.ended_as is not null then
+    noted := row(becomes.task_id, becomes.run, becomes.attempt + 1, becomes.consumed, v_event.at, v_step.ended_as, v_step.ended_with);
+  end if;
   settles := in_event.event not in ('CLAIM', 'OFFER', 'TAKE', 'UNREACHABLE', 'RELEASE');
   becomes.consumed := v_step.consumed;
   becomes.processed := v_step.processed;
@@ -2658,6 +2986,7 @@ begin
   becomes.tracked := v_step.tracked;
   becomes.eligible_when := v_step.eligible_when;
   becomes.run := v_step.run;
+  becomes.attempt := v_step.attempt;
 end
 $function$;
 
@@ -2686,11 +3015,12 @@ begin
       when not v_found then 'gone'
       when in_diverged
         or (is_now.consumed, is_now.processed, is_now.yielded, is_now.finish_status, is_now.failed,
-            is_now.processing_error, is_now.times_up, is_now.tracked, is_now.eligible_when, is_now.run)
+            is_now.processing_error, is_now.times_up, is_now.tracked, is_now.eligible_when, is_now.run,
+            is_now.attempt)
           is distinct from
           (in_becomes.consumed, in_becomes.processed, in_becomes.yielded, in_becomes.finish_status, in_becomes.failed,
             in_becomes.processing_error, in_becomes.times_up, in_becomes.tracked, in_becomes.eligible_when,
-            in_becomes.run)
+            in_becomes.run, in_becomes.attempt)
         then 'rewritten'
     end);
   if outcome = 'locked' then
@@ -2764,7 +3094,8 @@ begin
   if in_claims <> '{}' then
     update async.task t
     set consumed = e.at, tracked = true, run = t.run + 1, eligible_when = null,
-        times_up = coalesce(t.times_up, e.at + coalesce(t.manual_timeout, e.timeout), 'infinity'),
+        times_up = least(t.expires_at,
+          coalesce(nullif(t.times_up, t.expires_at), e.at + coalesce(t.manual_timeout, e.timeout), 'infinity')),
         finish_status = null, failed = null, processing_error = null
     from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout)
     where t.task_id = e.task_id
@@ -2796,7 +3127,9 @@ begin
       and e.at = e.at + interval '0'
       and (e.run is null or e.run = t.run)
       and t.consumed is not null and t.yielded is null and t.processed is null and t.query is not null
-      and t.asynchronous_finish is not true and t.tracked;
+      and t.asynchronous_finish is not true and t.tracked
+      -- A success after failed attempts is noted.
+      and (t.attempt is null or t.attempt = 0);
     get diagnostics v_rows = row_count;
     -- Read again only in the session of the SQL engine, which counts pools. A RETURNING clause
     -- would cost the other engine more than this costs here.
@@ -2828,8 +3161,8 @@ $function$;
 
 -- record/write_events_at_once
 -- Purpose: applies events of any kind to their tasks in one statement, by the rules of
---   async.step_task; maintains the offers, and deletes the settled requests. An event whose offer
---   another transaction holds is not applied. Only where users have no triggers.
+--   async.step_task; maintains the offers, notes failed attempts, and deletes the settled requests.
+--   An event whose offer another transaction holds is not applied. Only where users have no triggers.
 -- Returns: the events that did not fit their rows.
 -- Raises: lock_not_available when another transaction holds one of the rows, and the errors of
 --   constraints of users.
@@ -2852,6 +3185,7 @@ declare
   v_taken bigint[] := '{}';
   v_applied bigint[];
   v_released text[];
+  v_noted async.attempt[];
   v_requests bigint[];
 begin
   if v_ending <> '{}' then
@@ -2864,7 +3198,7 @@ begin
     update async.task t
     set consumed = n.consumed, processed = n.processed, yielded = n.yielded, finish_status = n.finish_status,
         failed = n.failed, processing_error = n.processing_error, times_up = n.times_up, tracked = n.tracked,
-        eligible_when = n.eligible_when, run = n.run,
+        eligible_when = n.eligible_when, run = n.run, attempt = n.attempt,
         arrived = case when n.consumed is null and n.processed is null and n.yielded is null then txid_current()
           else t.arrived end
     from unnest(in_events) e
@@ -2877,11 +3211,17 @@ begin
       and n.rejected is null
       and e.task_id <> all (v_taken)
     returning t.task_id, case when o.tracked and t.tracked is not true then coalesce(t.concurrency_pool, t.target) end
-      as released
+      as released,
+      case when n.ended_as is not null
+        then row(o.task_id, o.run, o.attempt + 1, o.consumed, e.at, n.ended_as, n.ended_with)::async.attempt end as noted
   )
-  select coalesce(array_agg(a.task_id), '{}'), array_agg(a.released) filter (where a.released is not null)
-  into v_applied, v_released
+  select coalesce(array_agg(a.task_id), '{}'), array_agg(a.released) filter (where a.released is not null),
+    array_agg(a.noted) filter (where a.noted is distinct from null)
+  into v_applied, v_released, v_noted
   from applied a;
+  if v_noted is not null then
+    insert into async.attempt (task_id, run, attempt, began, ended, status, error) select * from unnest(v_noted);
+  end if;
   perform async.release_pools(v_released);
 
   if v_offers <> '{}' then
@@ -3019,11 +3359,15 @@ begin
         tracked = case when v_next.settles and (v_next.becomes).processed is not null then t.tracked
           else (v_next.becomes).tracked end,
         eligible_when = (v_next.becomes).eligible_when, run = (v_next.becomes).run,
+        attempt = (v_next.becomes).attempt,
         arrived = case
           when (v_next.becomes).consumed is null and (v_next.becomes).processed is null
             and (v_next.becomes).yielded is null
           then pg_catalog.txid_current() else t.arrived end
     where t.task_id operator(pg_catalog.=) in_event.task_id;
+    if (v_next.noted).task_id is not null then
+      insert into async.attempt (task_id, run, attempt, began, ended, status, error) select (v_next.noted).*;
+    end if;
     -- A trigger may have yielded the completion, or finished the task with another status.
     if v_next.settles then
       update async.task t
@@ -3067,7 +3411,8 @@ create or replace function async.write_all(
 ) returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
-  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
+  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
+  attempt int
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -3142,6 +3487,7 @@ begin
     tracked := (v_row.is_now).tracked;
     eligible_when := (v_row.is_now).eligible_when;
     row_run := (v_row.is_now).run;
+    attempt := coalesce((v_row.is_now).attempt, 0);
     return next;
   end loop;
   -- One call for two functions: a busy leader asks for its triggers with every batch.
@@ -3160,7 +3506,8 @@ create or replace function async.write_events(in_events async.event_t[])
 returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
-  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
+  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
+  attempt int
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -3407,7 +3754,7 @@ end
 $function$;
 
 -- configure/configuration_keys
--- Purpose: the keys that async.configure accepts: the columns of the three tables, and max_workers
+-- Purpose: the keys that async.configure accepts: the columns of the four tables, and max_workers
 --   for a target.
 -- Returns: section, key and kind (see async.check_setting).
 -- Raises: nothing. Locks: none.
@@ -3441,6 +3788,7 @@ as $function$
     ('control', 'debug_log', 'bool'),
     ('control', 'target_patience', 'interval'),
     ('control', 'takeover_grace', 'interval'),
+    ('control', 'default_retry', 'name'),
     -- Only the owner may change it: async.set_trigger_search_path.
     ('control', 'trigger_search_path', 'ignored'),
     ('target', 'target', 'name'),
@@ -3452,12 +3800,25 @@ as $function$
     ('target', 'max_sessions', 'positive int'),
     ('target', 'concurrency_track_yielded', 'bool'),
     ('target', 'session_reset', 'bool'),
+    ('target', 'tags', 'tags'),
+    ('target', 'default_retry', 'name'),
     ('target', 'retired', 'bool'),
     ('concurrency_pool', 'concurrency_pool', 'name'),
     ('concurrency_pool', 'max_workers', 'size'),
     ('concurrency_pool', 'starts_max', 'size'),
     ('concurrency_pool', 'interval', 'timeout'),
-    ('concurrency_pool', 'retired', 'bool')
+    ('concurrency_pool', 'retired', 'bool'),
+    ('retry_policy', 'retry_policy', 'policy name'),
+    ('retry_policy', 'max_attempts', 'attempts'),
+    ('retry_policy', 'delay', 'interval'),
+    ('retry_policy', 'backoff', 'factor'),
+    ('retry_policy', 'delay_max', 'interval'),
+    ('retry_policy', 'jitter', 'share'),
+    ('retry_policy', 'sqlstates', 'sqlstates'),
+    ('retry_policy', 'timeouts', 'bool'),
+    ('retry_policy', 'unreachable', 'bool'),
+    ('retry_policy', 'unknown', 'bool'),
+    ('retry_policy', 'may_run_twice', 'bool')
 $function$;
 
 -- configure/describe_json_type
@@ -3502,12 +3863,13 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+  c_sqlstates_max constant int := 100;
   v_type text := jsonb_typeof(in_value);
   v_text text := in_value #>> '{}';
   v_wanted text := case
     when in_kind = 'bool' then 'true or false'
-    when in_kind = 'routines' then 'an array'
-    when in_kind in ('int', 'size', 'positive int', 'seconds') then 'a number'
+    when in_kind in ('routines', 'tags', 'sqlstates') then 'an array'
+    when in_kind in ('int', 'size', 'positive int', 'attempts', 'seconds', 'factor', 'share') then 'a number'
     else 'a string'
   end;
   v_interval interval;
@@ -3520,7 +3882,7 @@ begin
       v_wanted, async.describe_json_type(v_type)));
   end if;
 
-  if in_kind in ('int', 'size', 'positive int') then
+  if in_kind in ('int', 'size', 'positive int', 'attempts') then
     if v_text !~ '^-?[0-9]+$' or v_text::numeric not between -2147483648 and 2147483647 then
       perform async.refuse_configuration(in_path,
         format('must be a whole number between -2147483648 and 2147483647, not %s', left(v_text, 40)));
@@ -3528,11 +3890,20 @@ begin
       perform async.refuse_configuration(in_path, format('must not be negative, and is %s', v_text));
     elsif in_kind = 'positive int' and v_text::numeric < 1 then
       perform async.refuse_configuration(in_path, format('must be at least 1, and is %s', v_text));
+    elsif in_kind = 'attempts' and v_text::numeric not between 1 and 1000 then
+      perform async.refuse_configuration(in_path, format('must be between 1 and 1000, and is %s', v_text));
     end if;
   elsif in_kind = 'seconds' then
     if v_text::numeric not between 0 and 86400 then
       perform async.refuse_configuration(in_path,
         format('must be between 0 and 86400 seconds, and is %s', left(v_text, 40)));
+    end if;
+  elsif in_kind in ('factor', 'share') then
+    if v_text::numeric < (in_kind = 'factor')::int
+      or v_text::numeric > (case in_kind when 'factor' then 100 else 1 end)
+      or v_text::numeric <> round(v_text::numeric, 3) then
+      perform async.refuse_configuration(in_path, format('must be between %s with at most three decimals, and is %s',
+        case in_kind when 'factor' then '1 and 100' else '0 and 1' end, left(v_text, 40)));
     end if;
   elsif in_kind in ('interval', 'timeout') then
     begin
@@ -3548,12 +3919,14 @@ begin
     elsif not (isfinite(v_interval) and async.is_usable_duration(v_interval)) then
       perform async.refuse_configuration(in_path, format('%L reaches beyond the end of time', v_text));
     end if;
-  elsif in_kind = 'name' then
+  elsif in_kind in ('name', 'policy name') then
     if btrim(v_text, E' \t\n\r\f\x0b') = '' then
       perform async.refuse_configuration(in_path, 'must not be empty');
     elsif octet_length(v_text) > async.name_bytes_max() then
       perform async.refuse_configuration(in_path,
         format('must not be longer than %s bytes', async.name_bytes_max()));
+    elsif in_kind = 'policy name' and v_text = 'none' then
+      perform async.refuse_configuration(in_path, 'must not be none, which stands for no policy');
     end if;
   elsif in_kind in ('connection string', 'own connection string') then
     begin
@@ -3566,12 +3939,24 @@ begin
     if in_kind = 'own connection string' and async.references_secret(v_text) then
       perform async.refuse_configuration(in_path, 'must have no reference to a secret');
     end if;
-  elsif in_kind = 'routines' then
+  elsif in_kind in ('routines', 'tags') then
     if exists (
       select from jsonb_array_elements(in_value) r
       where jsonb_typeof(r) <> 'string' or btrim(r #>> '{}', E' \t\n\r\f\x0b') = '')
     then
       perform async.refuse_configuration(in_path, 'must be an array of strings that are not empty');
+    elsif in_kind = 'tags' and exists (
+      select from jsonb_array_elements(in_value) r where octet_length(r #>> '{}') > async.name_bytes_max())
+    then
+      perform async.refuse_configuration(in_path, format('no tag must be longer than %s bytes', async.name_bytes_max()));
+    end if;
+  elsif in_kind = 'sqlstates' then
+    if jsonb_array_length(in_value) > c_sqlstates_max or exists (
+      select from jsonb_array_elements(in_value) s
+      where jsonb_typeof(s) <> 'string' or s #>> '{}' !~ '^([0-9A-Z]{2}|[0-9A-Z]{5}|transient|any|reported)$')
+    then
+      perform async.refuse_configuration(in_path, format('must be an array of up to %s SQLSTATEs, classes of two '
+        'characters, and the names transient, any and reported', c_sqlstates_max));
     end if;
   end if;
 end
@@ -3810,7 +4195,8 @@ begin
     loop_routines = n.loop_routines,
     debug_log = n.debug_log,
     target_patience = n.target_patience,
-    takeover_grace = n.takeover_grace
+    takeover_grace = n.takeover_grace,
+    default_retry = n.default_retry
   from async.control o, jsonb_populate_record(o, in_control) n
   where n.* is distinct from o.*;
 
@@ -3849,20 +4235,23 @@ begin
     max_sessions = coalesce(e.max_sessions, t.max_sessions),
     concurrency_track_yielded = coalesce(e.concurrency_track_yielded, t.concurrency_track_yielded),
     session_reset = coalesce(e.session_reset, t.session_reset),
+    tags = coalesce(e.tags, t.tags),
+    default_retry = coalesce(e.default_retry, t.default_retry),
     retired = coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
-    session_reset bool, retired bool)
+    session_reset bool, tags text[], default_retry text, retired bool)
   where t.target = e.target;
 
   insert into async.target (target, max_concurrency, connection_string, asynchronous_finish, default_timeout,
-    max_sessions, concurrency_track_yielded, session_reset, retired)
+    max_sessions, concurrency_track_yielded, session_reset, tags, default_retry, retired)
   select e.target, coalesce(e.max_workers, e.max_concurrency, 8), e.connection_string,
     coalesce(e.asynchronous_finish, false), e.default_timeout, e.max_sessions,
-    coalesce(e.concurrency_track_yielded, false), coalesce(e.session_reset, true), coalesce(e.retired, false)
+    coalesce(e.concurrency_track_yielded, false), coalesce(e.session_reset, true),
+    coalesce(e.tags, '{}'), e.default_retry, coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
-    session_reset bool, retired bool)
+    session_reset bool, tags text[], default_retry text, retired bool)
   where not exists (select from async.target t where t.target = e.target);
 
   update async.target t set retired = true
@@ -3923,6 +4312,81 @@ begin
 end
 $function$;
 
+-- configure/apply_retry_policies
+-- Purpose: makes the given list the retry policies: changes, adds and removes policies. Tasks keep
+--   the copies that they have.
+-- Returns: nothing.
+-- Raises: nothing. The document was checked.
+-- Locks: the rows that it changes, until the end of the transaction.
+create or replace function async.apply_retry_policies(in_policies jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  insert into async.retry_policy (retry_policy)
+  select e.value ->> 'retry_policy' from jsonb_array_elements(in_policies) e
+  on conflict (retry_policy) do nothing;
+
+  update async.retry_policy p set
+    max_attempts = n.max_attempts,
+    delay = n.delay,
+    backoff = n.backoff,
+    delay_max = n.delay_max,
+    jitter = n.jitter,
+    sqlstates = n.sqlstates,
+    timeouts = n.timeouts,
+    unreachable = n.unreachable,
+    unknown = n.unknown,
+    may_run_twice = n.may_run_twice
+  from async.retry_policy o
+  join jsonb_array_elements(in_policies) e on e.value ->> 'retry_policy' = o.retry_policy
+  cross join lateral jsonb_populate_record(o, jsonb_strip_nulls(e.value)) n
+  where p.retry_policy = o.retry_policy and n.* is distinct from o.*;
+
+  delete from async.retry_policy p
+  where not exists (select from jsonb_array_elements(in_policies) e where e.value ->> 'retry_policy' = p.retry_policy);
+end
+$function$;
+
+-- configure/check_default_retries
+-- Purpose: checks the names of the default policies, after a document was applied. Refuses a name
+--   that no policy has, and the removal of a policy that is a default.
+-- Returns: nothing.
+-- Raises: PA060.
+-- Locks: none.
+create or replace function async.check_default_retries(in_control jsonb, in_targets jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_missing record;
+begin
+  select n.* into v_missing
+  from (
+    select 0 as place, c.default_retry as name, 'control.default_retry' as path,
+      in_control ->> 'default_retry' is not null as is_given
+    from async.control c
+    union all
+    select coalesce(e.place, 1000000000), t.default_retry,
+      coalesce(format('targets[%s].default_retry', e.place - 1), format('the target %L', t.target)), e.place is not null
+    from async.target t
+    left join jsonb_array_elements(in_targets) with ordinality as e(value, place)
+      on e.value ->> 'target' = t.target and e.value ->> 'default_retry' is not null
+  ) n
+  where n.name <> 'none'
+    and not exists (select from async.retry_policy p where p.retry_policy = n.name)
+  order by not n.is_given, n.place, n.path collate "C"
+  limit 1;
+  if not found then
+    return;
+  elsif v_missing.is_given then
+    perform async.refuse_configuration(v_missing.path, format('there is no retry policy %L', v_missing.name));
+  end if;
+  perform async.refuse_configuration('retry_policies',
+    format('lacks %L, which %s names', v_missing.name, v_missing.path));
+end
+$function$;
+
 -- configure/apply_configuration
 -- Purpose: async.configure on a server. It checks first, then writes. A section that is missing or
 --   null changes nothing. in_as_owner: true for the owner of the schema; only the owner may change
@@ -3939,6 +4403,7 @@ declare
   v_control jsonb := coalesce(nullif(in_configuration -> 'control', 'null'), '{}');
   v_targets jsonb := nullif(in_configuration -> 'targets', 'null');
   v_pools jsonb := nullif(in_configuration -> 'concurrency_pools', 'null');
+  v_policies jsonb := nullif(in_configuration -> 'retry_policies', 'null');
   v_self text;
   v_key text;
 begin
@@ -3947,11 +4412,12 @@ begin
   end if;
   select k.key into v_key
   from jsonb_object_keys(in_configuration) as k(key)
-  where k.key not in ('control', 'targets', 'concurrency_pools')
+  where k.key not in ('control', 'targets', 'concurrency_pools', 'retry_policies')
   order by k.key collate "C"
   limit 1;
   if v_key is not null then
-    perform async.refuse_configuration(v_key, 'is no section; the sections are control, targets and concurrency_pools');
+    perform async.refuse_configuration(v_key,
+      'is no section; the sections are control, targets, concurrency_pools and retry_policies');
   end if;
   lock table async.configuration_lock in exclusive mode;
 
@@ -3968,6 +4434,9 @@ begin
   if v_pools is not null then
     perform async.check_entries('concurrency_pools', 'concurrency_pool', v_pools);
   end if;
+  if v_policies is not null then
+    perform async.check_entries('retry_policies', 'retry_policy', v_policies);
+  end if;
   if v_targets is not null then
     v_control := async.check_targets(v_targets, v_control, v_self);
   end if;
@@ -3983,6 +4452,10 @@ begin
   if v_pools is not null then
     perform async.apply_pools(v_pools);
   end if;
+  if v_policies is not null then
+    perform async.apply_retry_policies(v_policies);
+  end if;
+  perform async.check_default_retries(v_control, v_targets);
   perform async.wake_leader();
 end
 $function$;
@@ -4044,10 +4517,32 @@ as $function$
   end
 $function$;
 
+-- clients/may_use_target
+-- Purpose: whether a scope has a target of this server. A target that led to this database as a member
+--   of the owner of the schema, with its present connection string, counts as the server itself besides
+--   (async.note_session_at_self).
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.may_use_target(in_scope async.scope_t, in_target text) returns bool
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if in_target = (select c.self_target from async.control c) then
+    return in_scope.reaches_self is true;
+  end if;
+  return coalesce(in_target = any (in_scope.targets) or '*' = any (in_scope.targets), false)
+    and (in_scope.reaches_self is true or not exists (
+      select
+      from async.target_at_self a
+      join async.target t on t.target = a.target and t.connection_string = a.connection_string
+      where a.target = in_target));
+end
+$function$;
+
 -- clients/check_target
--- Purpose: checks that a caller may use a target of this server. A target that led to this database
---   as a member of the owner of the schema, with its present connection string, counts as the server
---   itself besides (async.note_session_at_self).
+-- Purpose: checks that a caller may use a target of this server (async.may_use_target).
 -- Returns: nothing.
 -- Raises: PA082. in_prefix begins the message.
 -- Locks: none.
@@ -4057,18 +4552,13 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  if in_target = (select c.self_target from async.control c) then
-    if in_scope.reaches_self is not true then
-      perform async.refuse_target(in_prefix, in_caller, in_target, ', the server itself');
-    end if;
+  if async.may_use_target(in_scope, in_target) then
+    return;
+  elsif in_target = (select c.self_target from async.control c) then
+    perform async.refuse_target(in_prefix, in_caller, in_target, ', the server itself');
   elsif (in_target = any (in_scope.targets) or '*' = any (in_scope.targets)) is not true then
     perform async.refuse_target(in_prefix, in_caller, in_target, '');
-  elsif in_scope.reaches_self is not true and exists (
-    select
-    from async.target_at_self a
-    join async.target t on t.target = a.target and t.connection_string = a.connection_string
-    where a.target = in_target)
-  then
+  else
     perform async.refuse_target(in_prefix, in_caller, in_target,
       ', which leads to the server itself as its owner, without a grant on SELF');
   end if;
@@ -4172,7 +4662,8 @@ returns table (
   out_manual_timeout interval,
   out_track_yielded bool,
   out_pushed_by text,
-  out_may_reach_self bool)
+  out_may_reach_self bool,
+  out_retry jsonb)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -4188,6 +4679,7 @@ declare
   v_pool_given text;
   v_pool_is_known bool;
   v_other_pools int := 0;
+  v_retry jsonb;
 begin
   -- A loop, because planning a join for every array costs more than the pushes. Neighboring
   -- elements mostly name the same target and pool, which are then looked up once.
@@ -4217,13 +4709,14 @@ begin
       raise warning 'task % has no target and was not pushed', out_position using errcode = 'PA010';
       continue;
     elsif v_task.target is distinct from v_target_given then
-      select t.*, c.self_target, a.target is not null as leads_to_self into v_target
+      select t.*, c.self_target, a.target is not null as leads_to_self, coalesce(t.default_retry, c.default_retry) as retry
+      into v_target
       from async.target t
       cross join async.control c
       left join async.target_at_self a on a.target = t.target
       where t.target = v_task.target;
       if not found and upper(v_task.target) = 'SELF' then
-        select t.*, c.self_target, false as leads_to_self into v_target
+        select t.*, c.self_target, false as leads_to_self, coalesce(t.default_retry, c.default_retry) as retry into v_target
         from async.control c
         join async.target t on t.target = c.self_target;
       end if;
@@ -4245,6 +4738,7 @@ begin
         perform async.check_target(format('task %s: ', out_position), in_caller, in_scope, v_target.target);
       end if;
       v_target_given := v_task.target;
+      v_retry := case when v_runs and v_target.retry is not null then async.copy_retry_policy(v_target.retry) end;
     end if;
 
     if v_task.concurrency_pool is distinct from v_pool_given then
@@ -4276,7 +4770,7 @@ begin
           quote_literal(v_task.target)
         using errcode = 'PA015', hint = 'Push it without a query, or configure a connection string.';
     elsif v_task.manual_timeout is not null and not async.is_usable_duration(v_task.manual_timeout) then
-      raise exception 'task %: its manual_timeout is negative, or reaches beyond the end of time', out_position
+      raise exception 'task %: its timeout is negative, or reaches beyond the end of time', out_position
         using errcode = 'PA016', hint = 'Leave it out for the target''s own timeout.';
     elsif octet_length(v_task.query) > async.query_bytes_max() then
       raise exception 'task %: its query is too long (% bytes)', out_position, octet_length(v_task.query)
@@ -4295,11 +4789,476 @@ begin
     out_concurrency_pool := coalesce(v_task.concurrency_pool, v_target.target);
     out_manual_timeout := v_task.manual_timeout;
     out_track_yielded := coalesce(v_task.track_yielded, v_target.concurrency_track_yielded);
+    out_retry := v_retry;
+    if v_retry is not null and async.may_commit(v_task.query) then
+      out_retry := v_retry || '{"commits": true}';
+    end if;
     return next;
   end loop;
   if v_other_pools > 0 and v_runs then
     perform async.check_pools(in_tasks, v_other_pools);
   end if;
+end
+$function$;
+
+-- clients/push/push_options
+-- Purpose: the options of async.push_many, with query and target, and the JSON types of their values.
+--   A null is a value of each.
+-- Returns: one row for each.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.push_options() returns table (name text, json_type text)
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  values
+    ('query', 'string'),
+    ('target', 'string'),
+    ('priority', 'number'),
+    ('concurrency_pool', 'string'),
+    ('timeout', 'string'),
+    ('task_data', 'any'),
+    ('track_yielded', 'boolean'),
+    ('source', 'string'),
+    ('run_at', 'string'),
+    ('expires_at', 'string'),
+    ('unique_key', 'string'),
+    ('unique_while', 'string'),
+    ('on_conflict', 'string')
+$function$;
+
+-- clients/push/refuse_push
+-- Purpose: raises the error of the first element of a document for async.push_many that cannot be
+--   read, with its path: the position of the element, counted from 1, and the option.
+-- Returns: nothing, if every element can be read.
+-- Raises: PA010 for no target; PA01D for what is no object, an unknown option or an invalid value.
+-- Locks: none.
+create or replace function async.refuse_push(in_tasks jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_element record;
+  v_option record;
+  v_type text;
+  v_known text;
+begin
+  select string_agg(o.name, ', ') into v_known from async.push_options() o;
+  for v_element in
+    select e.it, e.place from jsonb_array_elements(in_tasks) with ordinality as e(it, place) order by e.place
+  loop
+    if jsonb_typeof(v_element.it) <> 'object' then
+      raise exception 'task % must be an object, not %', v_element.place,
+          async.describe_json_type(jsonb_typeof(v_element.it))
+        using errcode = 'PA01D', hint = 'async.push_many takes [{"query": ..., "target": ...}, ...].';
+    end if;
+    for v_option in
+      select g.key as name, g.value, o.json_type
+      from jsonb_each(v_element.it) g
+      left join async.push_options() o on o.name = g.key
+      order by g.key collate "C"
+    loop
+      v_type := jsonb_typeof(v_option.value);
+      if v_option.json_type is null then
+        raise exception 'task %.%: is no option', v_element.place, left(v_option.name, 100)
+          using errcode = 'PA01D', hint = 'The options are: ' || v_known || '.';
+      elsif v_type not in (v_option.json_type, 'null') and v_option.json_type <> 'any' then
+        raise exception 'task %.%: must be %, not %', v_element.place, v_option.name,
+            async.describe_json_type(v_option.json_type), async.describe_json_type(v_type)
+          using errcode = 'PA01D', hint = 'Nothing was pushed. Mend the element and push again.';
+      end if;
+      begin
+        perform from jsonb_to_record(jsonb_build_object(v_option.name, v_option.value))
+          as r(priority int, timeout interval, run_at timestamptz, expires_at timestamptz);
+        -- The columns are read.
+        perform coalesce(r.priority::text, r.timeout::text, r.run_at::text, r.expires_at::text)
+        from jsonb_to_record(jsonb_build_object(v_option.name, v_option.value))
+          as r(priority int, timeout interval, run_at timestamptz, expires_at timestamptz);
+      exception when data_exception then
+        raise exception 'task %.%: %', v_element.place, v_option.name, sqlerrm
+          using errcode = 'PA01D', hint = 'Nothing was pushed. Mend the element and push again.';
+      end;
+    end loop;
+    if v_element.it ->> 'target' is null then
+      raise exception 'task % has no target', v_element.place
+        using errcode = 'PA010', hint = 'Name a configured target, or SELF for the server itself.';
+    end if;
+  end loop;
+end
+$function$;
+
+-- clients/push/refuse_options
+-- Purpose: raises the error of the first options of a push that cannot be.
+-- Returns: nothing, if all can be.
+-- Raises: PA01C for a source that is too long, PA01E for times and PA01F for a unique key.
+-- Locks: none.
+create or replace function async.refuse_options(in_options async.push_options_t[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  o record;
+begin
+  for o in
+    select p.* from unnest(in_options) with ordinality
+      as p(source, run_at, expires_at, unique_key, unique_while, on_conflict, place)
+    order by p.place
+  loop
+    if octet_length(o.source) > async.name_bytes_max() then
+      raise exception 'task %.source: is too long (% bytes)', o.place, octet_length(o.source)
+        using errcode = 'PA01C', hint = format('It may have %s bytes.', async.name_bytes_max());
+    elsif not isfinite(o.run_at) or not isfinite(o.expires_at) then
+      raise exception 'task %.%: must be finite, and is %', o.place,
+          case when isfinite(o.run_at) is false then 'run_at' else 'expires_at' end,
+          case when isfinite(o.run_at) is false then o.run_at else o.expires_at end
+        using errcode = 'PA01E', hint = 'Leave it out for a task without it.';
+    elsif o.expires_at <= o.run_at then
+      raise exception 'task %.expires_at: % is not after run_at, %', o.place, o.expires_at, o.run_at
+        using errcode = 'PA01E', hint = 'The task could never run. Let it expire after run_at.';
+    elsif o.unique_key is null and (o.unique_while is not null or o.on_conflict is not null) then
+      raise exception 'task %.%: is given without unique_key', o.place,
+          case when o.unique_while is not null then 'unique_while' else 'on_conflict' end
+        using errcode = 'PA01F', hint = 'Give a unique_key as well, or leave it out.';
+    elsif octet_length(o.unique_key) > async.unique_key_bytes_max() then
+      raise exception 'task %.unique_key: is too long (% bytes)', o.place, octet_length(o.unique_key)
+        using errcode = 'PA01F', hint = format('It may have %s bytes; take a hash.', async.unique_key_bytes_max());
+    elsif o.unique_while not in ('unfinished', 'waiting') then
+      raise exception 'task %.unique_while: must be unfinished or waiting, not %', o.place,
+          quote_literal(left(o.unique_while, 100))
+        using errcode = 'PA01F', hint = 'unfinished: until the task ends. waiting: until its first start.';
+    elsif o.on_conflict not in ('skip', 'error', 'replace') then
+      raise exception 'task %.on_conflict: must be skip, error or replace, not %', o.place,
+          quote_literal(left(o.on_conflict, 100))
+        using errcode = 'PA01F', hint = 'It says what happens if another task has the unique key.';
+    end if;
+  end loop;
+end
+$function$;
+
+-- clients/push/read_push
+-- Purpose: reads the document of async.push_many.
+-- Returns: for each element, in order, what async.push_tasks knows of it, and its options.
+-- Raises: as async.refuse_push.
+-- Locks: none.
+create or replace function async.read_push(
+  in_tasks jsonb, out out_tasks async.task_push_t[], out out_options async.push_options_t[])
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_names constant text[] := array(select o.name from async.push_options() o);
+begin
+  if jsonb_typeof(in_tasks) is distinct from 'array' then
+    raise exception 'the tasks must be an array, not %',
+        coalesce(async.describe_json_type(jsonb_typeof(in_tasks)), 'null')
+      using errcode = 'PA01D', hint = 'async.push_many takes [{"query": ..., "target": ...}, ...].';
+  elsif jsonb_array_length(in_tasks) > async.push_elements_max() then
+    raise exception '% tasks are too many for one push', jsonb_array_length(in_tasks)
+      using errcode = 'PA019', hint = format('Push up to %s at once.', async.push_elements_max());
+  end if;
+  -- jsonb_to_recordset ignores other keys, and takes texts of any JSON value.
+  if exists (
+    select from jsonb_array_elements(in_tasks) e(it)
+    where case when jsonb_typeof(e.it) <> 'object' then true
+      else (e.it - c_names) <> '{}'
+        or jsonb_typeof(e.it -> 'query') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'target') is distinct from 'string'
+        or jsonb_typeof(e.it -> 'priority') not in ('number', 'null')
+        or jsonb_typeof(e.it -> 'concurrency_pool') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'timeout') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'track_yielded') not in ('boolean', 'null')
+        or jsonb_typeof(e.it -> 'source') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'run_at') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'expires_at') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'unique_key') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'unique_while') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'on_conflict') not in ('string', 'null')
+      end)
+  then
+    perform async.refuse_push(in_tasks);
+  end if;
+  begin
+    select
+      coalesce(array_agg(row(e.task_data, e.target, e.priority, e.query, e.concurrency_pool,
+        e.timeout, e.track_yielded)::async.task_push_t order by e.place), '{}'),
+      coalesce(array_agg(row(e.source, e.run_at, e.expires_at, e.unique_key,
+        coalesce(e.unique_while, case when e.unique_key is not null then 'unfinished' end),
+        coalesce(e.on_conflict, case when e.unique_key is not null then 'skip' end))::async.push_options_t
+        order by e.place), '{}')
+    into out_tasks, out_options
+    from rows from (jsonb_to_recordset(in_tasks) as (query text, target text, priority int, concurrency_pool text,
+      timeout interval, task_data jsonb, track_yielded bool, source text, run_at timestamptz, expires_at timestamptz,
+      unique_key text, unique_while text, on_conflict text)) with ordinality
+      as e(query, target, priority, concurrency_pool, timeout, task_data, track_yielded, source, run_at, expires_at,
+        unique_key, unique_while, on_conflict, place);
+  exception when data_exception then
+    perform async.refuse_push(in_tasks);
+    raise;
+  end;
+  if exists (
+    select from unnest(out_options) o
+    where not isfinite(o.run_at) or not isfinite(o.expires_at) or o.expires_at <= o.run_at
+      or octet_length(o.source) > async.name_bytes_max()
+      or octet_length(o.unique_key) > async.unique_key_bytes_max()
+      or o.unique_while not in ('unfinished', 'waiting') or o.on_conflict not in ('skip', 'error', 'replace')
+      or o.unique_key is null and (o.unique_while is not null or o.on_conflict is not null))
+  then
+    perform async.refuse_options(out_options);
+  end if;
+end
+$function$;
+
+-- clients/push/insert_pushed
+-- Purpose: inserts pushed tasks with these ids, without those whose unique key another task has. Tasks
+--   with unique keys come first, in the order of their keys, so that two pushes never wait for each
+--   other.
+-- Returns: the number of inserted tasks.
+-- Raises: PA011 to PA01B, PA082 (see async.prepare_push).
+-- Locks: the new keys; waits for transactions that push the same ones. (The search path is
+--   control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path. Every name
+--   and operator is qualified.)
+create or replace function async.insert_pushed(
+  in_caller name,
+  in_scope async.scope_t,
+  in_ids bigint[],
+  in_tasks async.task_push_t[],
+  in_options async.push_options_t[]) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_rows int;
+begin
+  insert into async.task (task_id, target, priority, entered, source, query, asynchronous_finish, task_data,
+      concurrency_pool, manual_timeout, track_yielded, pushed_by, may_reach_self, run_at, eligible_when, expires_at,
+      times_up, unique_key, unique_while)
+  select p.task_id, p.out_target, p.out_priority, p.out_entered, p.source, p.out_query, p.out_asynchronous_finish,
+    p.out_task_data, p.out_concurrency_pool, p.out_manual_timeout, p.out_track_yielded, p.out_pushed_by,
+    p.out_may_reach_self, p.run_at,
+    case when p.run_at operator(pg_catalog.>) p.out_entered then p.run_at end,
+    p.expires_at, p.expires_at, p.unique_key, p.unique_while
+  from rows from (
+      pg_catalog.unnest(in_ids),
+      async.prepare_push(in_caller, in_scope, in_tasks, 'EXECUTE'),
+      pg_catalog.unnest(in_options)) as p(task_id)
+  order by case when p.unique_key is not null then p.out_target end collate pg_catalog."C", p.unique_key collate pg_catalog."C",
+    p.out_position
+  on conflict (target, unique_key)
+    where unique_key is not null and processed is null
+      and (unique_while operator(pg_catalog.=) 'unfinished' or run operator(pg_catalog.=) 0)
+    do nothing;
+  get diagnostics v_rows = row_count;
+  return v_rows;
+end
+$function$;
+
+-- clients/push/key_holders
+-- Purpose: the pushed tasks that were not inserted, and the tasks that have their unique keys now.
+-- Returns: the position of each in the arrays, and the other task: null if none has the key (any more,
+--   or because a trigger kept the row out). waits: the other task waits for its first start, and is not
+--   offered to clients.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.key_holders(
+  in_ids bigint[], in_tasks async.task_push_t[], in_options async.push_options_t[])
+returns table (place int, holder bigint, waits bool)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $function$
+declare
+  -- A name that is no target is SELF.
+  v_self constant text := (select c.self_target from async.control c);
+begin
+  return query
+    select p.place, h.task_id, h.waits
+    from (
+      select i.ordinality::int as place, i.unique_key,
+        coalesce((select g.target from async.target g where g.target = i.target), v_self) as target
+      -- Not by subscripts, which take longer the longer the arrays are.
+      from rows from (unnest(in_ids), unnest(in_tasks), unnest(in_options)) with ordinality as i(task_id)
+      where not exists (select from async.task t where t.task_id = i.task_id)
+      offset 0
+    ) p
+    left join lateral (
+      select t.task_id,
+        t.consumed is null and t.yielded is null and t.run = 0 and t.tracked is not true as waits
+      from async.task t
+      where t.target = p.target and t.unique_key = p.unique_key and t.processed is null
+        and (t.unique_while = 'unfinished' or t.run = 0)
+    ) h on true;
+end
+$function$;
+
+-- clients/push/cancel_replaced
+-- Purpose: cancels tasks that wait for their first start, since tasks with their unique keys replace
+--   them. A task that was claimed or offered meanwhile stays.
+-- Returns: nothing.
+-- Raises: the errors of user triggers.
+-- Locks: the rows of the tasks, in the order of their keys, until the end of the transaction; waits for
+--   them.
+create or replace function async.cancel_replaced(in_ids bigint[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  -- The writer takes the longer for a task, the more it gets at once.
+  c_at_once constant int := 1000;
+  v_ids bigint[];
+  v_first int := 1;
+begin
+  v_ids := array(
+    select t.task_id from async.task t
+    where t.task_id = any (in_ids) and t.consumed is null and t.yielded is null and t.processed is null
+      and t.run = 0 and t.tracked is not true
+    order by t.target collate "C", t.unique_key collate "C"
+    for no key update);
+  while v_first <= cardinality(v_ids) loop
+    perform from async.write_now(array(
+      select row(i, null, 'REQUEST', clock_timestamp(), 'CANCELED', 'replaced by a task with the same unique key',
+        null, null, null, null)::async.event_t
+      from unnest(v_ids[v_first : v_first + c_at_once - 1]) i));
+    v_first := v_first + c_at_once;
+  end loop;
+end
+$function$;
+
+-- clients/push/push_unique
+-- Purpose: pushes tasks of which some have unique keys. A key may become free, or taken again, between
+--   two statements, so what was neither inserted nor answered is tried again. A task that is replaced
+--   by another push meanwhile is replaced there, so each round has seen a commit of another push, a
+--   start or an end.
+-- Returns: as async.push_many.
+-- Raises: PA01G, PA01H, and as async.insert_pushed and async.cancel_replaced.
+-- Locks: as async.insert_pushed and async.cancel_replaced.
+create or replace function async.push_unique(
+  in_caller name,
+  in_scope async.scope_t,
+  in_ids bigint[],
+  in_tasks async.task_push_t[],
+  in_options async.push_options_t[]) returns table (task_id bigint, duplicate bool)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  -- Rounds in which no other task had a key that was left. More of them are no coincidence.
+  c_futile_rounds_max constant int := 20;
+  v_futile_rounds int := 0;
+  v_answers bigint[] := in_ids;
+  -- The tasks that are to be inserted again, the position of the first, and the tasks that they replace.
+  v_ids bigint[];
+  v_tasks async.task_push_t[];
+  v_options async.push_options_t[];
+  v_first int;
+  v_replaced bigint[];
+  v_before bigint[] := '{}';
+  v_conflict record;
+  v_option async.push_options_t;
+  v_again bool;
+begin
+  perform async.insert_pushed(in_caller, in_scope, in_ids, in_tasks, in_options);
+  while v_futile_rounds < c_futile_rounds_max loop
+    v_ids := '{}';
+    v_tasks := '{}';
+    v_options := '{}';
+    v_replaced := '{}';
+    for v_conflict in
+      select k.place, k.holder, k.waits from async.key_holders(in_ids, in_tasks, in_options) k
+      where v_answers[k.place] = in_ids[k.place]
+      order by k.place
+    loop
+      v_option := in_options[v_conflict.place];
+      v_again := false;
+      if v_option.unique_key is null then
+        -- A trigger kept the row out.
+        v_answers[v_conflict.place] := null;
+      elsif v_conflict.holder is null then
+        v_again := true;
+      elsif v_option.on_conflict = 'error' then
+        raise exception 'task %: task % at % has the unique key %', v_conflict.place, v_conflict.holder,
+            quote_literal(in_tasks[v_conflict.place].target), quote_literal(v_option.unique_key)
+          using errcode = 'PA01G', hint = 'Nothing was pushed. on_conflict can be skip or replace instead.';
+      elsif v_option.on_conflict = 'replace' and v_conflict.waits
+        -- Not a task of this push. The ids are in order.
+        and in_ids[width_bucket(v_conflict.holder, in_ids)] is distinct from v_conflict.holder
+        -- It could not be canceled.
+        and v_conflict.holder <> all (v_before)
+      then
+        v_again := true;
+        v_replaced := v_replaced || v_conflict.holder;
+      else
+        v_answers[v_conflict.place] := v_conflict.holder;
+      end if;
+      if v_again then
+        v_first := case when v_ids = '{}' then v_conflict.place else v_first end;
+        v_ids := v_ids || in_ids[v_conflict.place];
+        v_tasks := v_tasks || in_tasks[v_conflict.place];
+        v_options := v_options || v_option;
+      end if;
+    end loop;
+    if v_ids = '{}' then
+      return query
+        select a.id, a.id <> in_ids[a.place]
+        from unnest(v_answers) with ordinality as a(id, place)
+        order by a.place;
+      return;
+    end if;
+    v_futile_rounds := case when v_replaced = '{}' then v_futile_rounds + 1 else 0 end;
+    perform async.cancel_replaced(v_replaced);
+    v_before := v_before || v_replaced;
+    perform async.insert_pushed(in_caller, in_scope, v_ids, v_tasks, v_options);
+  end loop;
+  raise exception 'task %: could not be inserted, although no other task has its unique key %', v_first,
+      quote_literal(v_options[1].unique_key)
+    using errcode = 'PA01H', hint = 'Other tasks take and free the key all the time, or a trigger keeps the row out.';
+end
+$function$;
+
+-- clients/push/push_many_now
+-- Purpose: async.push_many on a server.
+-- Returns: as async.push_many.
+-- Raises: as async.push_many.
+-- Locks: as async.push_many.
+create or replace function async.push_many_now(in_caller name, in_scope async.scope_t, in_tasks jsonb)
+returns table (task_id bigint, duplicate bool)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_push record;
+  v_ids bigint[];
+  v_inserted int;
+  v_lock_timeout constant text := current_setting('lock_timeout');
+begin
+  v_push := async.read_push(in_tasks);
+  v_ids := array(
+    select nextval('async.task_task_id_seq') from generate_series(1, cardinality(v_push.out_tasks)));
+  if not exists (select from unnest(v_push.out_options) o where o.unique_key is not null) then
+    v_inserted := async.insert_pushed(in_caller, in_scope, v_ids, v_push.out_tasks, v_push.out_options);
+    return query
+      -- A trigger may have kept rows out.
+      select case when v_inserted = cardinality(v_ids) or exists (select from async.task t where t.task_id = i.id)
+        then i.id end, false
+      from unnest(v_ids) with ordinality as i(id, place)
+      order by i.place;
+  else
+    begin
+      if v_lock_timeout = '0' then
+        perform set_config('lock_timeout', async.unique_key_wait_max(), true);
+      end if;
+      return query
+        select u.task_id, u.duplicate
+        from async.push_unique(in_caller, in_scope, v_ids, v_push.out_tasks, v_push.out_options) u;
+      perform set_config('lock_timeout', v_lock_timeout, true);
+    exception when lock_not_available then
+      raise exception 'another transaction holds one of the unique keys: %', sqlerrm
+        using errcode = 'PA01H', hint = 'Nothing was pushed. Push again, and keep transactions that push short.';
+    end;
+  end if;
+  perform async.wake_leader();
 end
 $function$;
 
@@ -4361,8 +5320,8 @@ $function$;
 -- Purpose: locks a finished task that is to be restarted, and deletes its requests.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
---   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target outside of
---   the scope of the caller.
+--   known to be gone, PA033 for a task with nothing to run, PA034 for a task that has expired, PA082
+--   for a task at a target outside of the scope of the caller.
 -- Locks: the row of the task, until the end of the transaction.
 create or replace function async.prepare_restart(in_caller name, in_scope async.scope_t, in_task_id bigint)
 returns void
@@ -4386,6 +5345,9 @@ begin
   elsif v_task.query is null and not coalesce(v_task.asynchronous_finish, false) then
     raise exception 'task % has no query to run', in_task_id
       using errcode = 'PA033', hint = 'It was pushed as EMPTY or DOA. Push another task instead.';
+  elsif v_task.expires_at <= clock_timestamp() then
+    raise exception 'task % has expired at %', in_task_id, v_task.expires_at
+      using errcode = 'PA034', hint = 'Its expires_at counts for all of its runs. Push another task instead.';
   end if;
   perform async.check_target(format('task %s: ', in_task_id), in_caller, in_scope, v_task.target);
   delete from async.request r where r.task_id = in_task_id;
@@ -4396,17 +5358,29 @@ $function$;
 -- Purpose: async.restart_task on a server.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
---   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target outside of
---   the scope of the caller; the errors of user triggers.
+--   known to be gone, PA033 for a task with nothing to run, PA034 for a task that has expired, PA035
+--   while another task has its unique key, PA082 for a task at a target outside of the scope of the
+--   caller; the errors of user triggers.
 -- Locks: the row of the task, until the end of the transaction.
 create or replace function async.restart_now(in_caller name, in_scope async.scope_t, in_task_id bigint) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_constraint text;
 begin
   perform async.prepare_restart(in_caller, in_scope, in_task_id);
-  perform from async.write_now(array[
-    row(in_task_id, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null)::async.event_t]);
+  begin
+    perform from async.write_now(array[
+      row(in_task_id, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null)::async.event_t]);
+  exception when unique_violation then
+    get stacked diagnostics v_constraint = constraint_name;
+    if v_constraint <> 'task_unique_key' then
+      raise;
+    end if;
+    raise exception 'task % cannot be restarted: another task has its unique key', in_task_id
+      using errcode = 'PA035', hint = 'Wait for the end of that task, or cancel it.';
+  end;
   perform async.restrict_restarted(in_task_id, in_scope.reaches_self);
   perform async.wake_leader();
 end
@@ -8939,7 +9913,9 @@ declare
   v_set text;
 begin
   if v_since <> '' then
-    select array_agg(row(a.pool, a.target, a.pullable, a.priority, a.entered, a.task_id - 1, null, null)::async.lane_t),
+    -- Tasks that wait for a time are promoted when it has come.
+    select array_agg(row(a.pool, a.target, a.pullable, a.priority, a.entered, a.task_id - 1, null, null)::async.lane_t)
+        filter (where a.eligible_when is null),
       count(*)
     into v_fronts, v_arrivals
     from async.lead_arrivals(v_since::txid_snapshot, c_arrivals_max + 1) a;
@@ -9534,7 +10510,7 @@ begin
       async.tasks_backing_off(in_now));
     continue when v_ids is null;
     perform from async.leader_write(in_now, null, null, null, null, null, array(
-      select row(i, null, 'REQUEST', in_now, 'FAILED',
+      select row(i, null, case when v_lane.unknown then 'REQUEST' else 'GIVE_UP' end, in_now, 'FAILED',
         case when v_lane.unknown then format('target "%s" does not exist', v_lane.target)
           else format('target "%s" could not be reached for %s: %s', v_lane.target, v_lane.target_patience,
             v_lane.last_error) end, null, null, null, null)::async.event_t
@@ -9546,7 +10522,7 @@ end
 $function$;
 
 -- leader/stages/waiting_tasks
--- Purpose: READY tasks of a lane that entered before a time, in the order of the queue.
+-- Purpose: READY tasks of a lane that could run before a time, in the order of the queue.
 -- Returns: at most 1000 ids; null when there are none.
 -- Raises: nothing.
 -- Locks: none.
@@ -9566,7 +10542,7 @@ begin
       select t.task_id from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
         and async.waits_for_launch(t)
-        and t.entered <= in_before and t.task_id <> all (in_skip)
+        and greatest(t.entered, t.run_at) <= in_before and t.task_id <> all (in_skip)
       order by t.priority, t.entered, t.task_id
       limit 1000
     ) w);
@@ -10049,6 +11025,24 @@ begin
       v_left, v_error))
     where v_left > 0;
   end;
+end
+$function$;
+
+-- upkeep/delete_attempts
+-- Purpose: deletes the attempts of tasks that are no longer in async.task, because the upkeep or a
+--   user deleted them. in_after and in_through are the positions of a step of the history.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows that it deletes.
+create or replace function async.delete_attempts(in_after bigint, in_through bigint) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  delete from async.attempt a
+  where a.task_id > in_after
+    and (in_through is null or a.task_id <= in_through)
+    and not exists (select from async.task t where t.task_id = a.task_id);
 end
 $function$;
 
@@ -11028,7 +12022,8 @@ returns table (
   task_id bigint, priority int, entered timestamptz, pool text, target text, client_pulled bool,
   asynchronous_finish bool, track_yielded bool, manual_timeout interval, consumed timestamptz,
   processed timestamptz, yielded timestamptz, finish_status text, failed bool, processing_error text,
-  times_up timestamptz, tracked bool, eligible_when timestamptz, run int, text_bytes int
+  times_up timestamptz, tracked bool, eligible_when timestamptz, run int, text_bytes int,
+  run_at timestamptz, expires_at timestamptz, attempt int, retry text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -11042,7 +12037,8 @@ begin
     t.task_id, t.priority, t.entered, coalesce(t.concurrency_pool, t.target), t.target, t.query is null,
     coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.consumed,
     t.processed, t.yielded, t.finish_status::text, t.failed, t.processing_error,
-    t.times_up, t.tracked, t.eligible_when, t.run, coalesce(octet_length(t.query), 0)
+    t.times_up, t.tracked, t.eligible_when, t.run, coalesce(octet_length(t.query), 0), t.run_at, t.expires_at,
+    coalesce(t.attempt, 0), t.retry::text
   from async.task t
   where t.task_id = any (in_ids);
 end
@@ -11226,7 +12222,8 @@ create or replace function async.lead_heads(
   in_after_priority int[], in_after_entered timestamptz[], in_after_id bigint[]
 ) returns table (
   lane bigint, task_id bigint, priority int, entered timestamptz, asynchronous_finish bool, track_yielded bool,
-  manual_timeout interval, times_up timestamptz, run int, text_bytes int
+  manual_timeout interval, times_up timestamptz, run int, text_bytes int,
+  run_at timestamptz, expires_at timestamptz, attempt int, retry text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -11243,7 +12240,8 @@ begin
     as l(pool, target, pullable, heads_max, after_priority, after_entered, after_id, lane)
   cross join lateral (
     (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
-       t.manual_timeout, t.times_up, t.run, octet_length(t.query)
+       t.manual_timeout, t.times_up, t.run, octet_length(t.query), t.run_at, t.expires_at,
+       coalesce(t.attempt, 0), t.retry::text
      from async.task t
      where not l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
@@ -11253,7 +12251,7 @@ begin
      limit l.heads_max)
     union all
     (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
-       t.manual_timeout, t.times_up, t.run, 0
+       t.manual_timeout, t.times_up, t.run, 0, t.run_at, t.expires_at, coalesce(t.attempt, 0), t.retry::text
      from async.task t
      where l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
@@ -11266,15 +12264,17 @@ end
 $function$;
 
 -- both_engines/lead_arrivals
--- Purpose: the waiting tasks that became READY since a snapshot: those whose
---   transaction was not visible to the snapshot. The cost grows with their number only.
+-- Purpose: the tasks that became READY since a snapshot: those whose transaction was not visible to
+--   the snapshot. The cost grows with their number only. Tasks with eligible_when wait for that time
+--   (run_at, a deferral), and are not in the queue yet.
 -- Returns: up to in_max tasks, in no order.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.lead_arrivals(in_since txid_snapshot, in_max int)
 returns table (
   pool text, target text, pullable bool, task_id bigint, priority int, entered timestamptz,
-  asynchronous_finish bool, track_yielded bool, manual_timeout interval, times_up timestamptz, run int, text_bytes int
+  asynchronous_finish bool, track_yielded bool, manual_timeout interval, times_up timestamptz, run int, text_bytes int,
+  run_at timestamptz, expires_at timestamptz, eligible_when timestamptz, attempt int, retry text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -11289,15 +12289,15 @@ begin
   return query
   select coalesce(t.concurrency_pool, t.target), t.target, t.query is null, t.task_id, t.priority, t.entered,
     coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.times_up, t.run,
-    coalesce(octet_length(t.query), 0)
+    coalesce(octet_length(t.query), 0), t.run_at, t.expires_at, t.eligible_when, coalesce(t.attempt, 0), t.retry::text
   from (
     select a.* from async.task a
     where a.arrived >= v_after
-      and a.consumed is null and a.processed is null and a.yielded is null and a.eligible_when is null
+      and a.consumed is null and a.processed is null and a.yielded is null
     union all
     select a.* from async.task a
     where a.arrived = any (v_open)
-      and a.consumed is null and a.processed is null and a.yielded is null and a.eligible_when is null
+      and a.consumed is null and a.processed is null and a.yielded is null
   ) t
   where t.query is not null or t.tracked is distinct from true
   limit in_max;
@@ -11631,6 +12631,7 @@ begin
     end if;
     if v_state.pass_began is not null then
       v_step := async.delete_history(v_state.after, in_now - v_control.task_keep_duration, v_state.rows);
+      perform async.delete_attempts(v_state.after, v_step.out_after);
       v_state.after := v_step.out_after;
       v_state.writes := v_state.writes + v_step.out_deleted;
       v_state.young_rows := case when v_step.out_young then v_state.young_rows + v_state.rows else 0 end;
@@ -11768,7 +12769,8 @@ create or replace function async.changed_task_rows()
 returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
-  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
+  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
+  attempt int
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -11783,7 +12785,7 @@ begin
   v_ids := async.take_changed_tasks();
   return query
     select i.task_id, null::int, null::text, 'touched'::text, null::text, r.consumed, r.processed, r.yielded,
-      r.finish_status, r.failed, r.processing_error, r.times_up, r.tracked, r.eligible_when, r.run
+      r.finish_status, r.failed, r.processing_error, r.times_up, r.tracked, r.eligible_when, r.run, r.attempt
     from unnest(v_ids) as i(task_id)
     left join async.lead_rows(v_ids) r on r.task_id = i.task_id;
   outcome := 'triggers';
@@ -11893,7 +12895,8 @@ select
   (select count(*) from async.worker w where w.target = t.target and w.task_id is not null) as active_workers,
   t.session_reset,
   t.retired,
-  t.max_sessions
+  t.max_sessions,
+  t.tags
 from async.target t
 order by t.target;
 
@@ -12088,6 +13091,8 @@ select
     when not s.leads and not s.enabled then 'no orchestrator leads, and async.control.enabled is false'
     when not s.leads then 'no orchestrator leads: start one with pgasync run or call async.main()'
     when not s.enabled then 'the orchestrator is stopping: async.control.enabled is false'
+    when n.kind = 'deferred' and n.back > now() and n.attempt > 0
+      then format('waits for attempt %s of %s at %s', n.attempt + 1, n.max_attempts, date_trunc('second', n.back))
     when n.kind = 'deferred' and n.back > now()
       then format('deferred: the first comes back at %s', date_trunc('second', n.back))
     when s.paused then 'no new starts: async.control.paused is true'
@@ -12114,20 +13119,23 @@ select
   end as reason
 from (
   select d.pool as concurrency_pool, d.target, case when d.pullable then 'pull' else 'query' end as kind,
-    b.waiting, b.more, b.oldest, b.first_task_id, null::timestamptz as back
+    b.waiting, b.more, b.oldest, b.first_task_id, null::timestamptz as back,
+    null::int as attempt, null::int as max_attempts
   from async.discover_lanes() d
   cross join lateral async.lane_backlog(d.pool, d.target, d.pullable) b
   union all
   select o.pool, o.target, 'offered', count(*), false, min(o.entered),
-    (array_agg(o.task_id order by o.priority, o.entered, o.task_id))[1], null
+    (array_agg(o.task_id order by o.priority, o.entered, o.task_id))[1], null, null, null
   from async.offer o
   group by o.pool, o.target
   union all
   -- The first 10000 deferred tasks whose deferral ends.
   select coalesce(e.concurrency_pool, e.target), e.target, 'deferred', count(*), sum(count(*)) over () >= 10000,
-    min(e.entered), (array_agg(e.task_id order by e.eligible_when, e.task_id))[1], min(e.eligible_when)
+    min(e.entered), (array_agg(e.task_id order by e.eligible_when, e.task_id))[1], min(e.eligible_when),
+    (array_agg(e.attempt order by e.eligible_when, e.task_id))[1],
+    (array_agg((e.retry ->> 'max_attempts')::int order by e.eligible_when, e.task_id))[1]
   from (
-    select r.task_id, r.concurrency_pool, r.target, r.entered, r.eligible_when
+    select r.task_id, r.concurrency_pool, r.target, r.entered, r.eligible_when, r.attempt, r.retry
     from async.task r
     where r.eligible_when is not null and r.processed is null
     order by r.eligible_when
@@ -12300,8 +13308,33 @@ select
   t.track_yielded,
   t.eligible_when,
   t.run,
-  t.pushed_by
+  t.pushed_by,
+  t.run_at,
+  t.expires_at,
+  t.unique_key,
+  t.unique_while,
+  t.attempt,
+  t.retry
 from async.task t;
+
+-- views/v_dead_task
+-- The failed tasks whose attempts are used up, with their last error. async.attempt has the attempts.
+create or replace view async.v_dead_task as
+select
+  t.task_id,
+  t.target,
+  t.attempt,
+  t.retry ->> 'name' as retry_policy,
+  t.finish_status,
+  t.processing_error,
+  t.entered,
+  t.processed,
+  t.source,
+  t.query
+from async.task t
+where t.retry is not null and t.failed
+  and t.finish_status in ('FAILED', 'TIMED_OUT')
+  and t.attempt >= (t.retry ->> 'max_attempts')::int;
 
 -- comments/configuration
 -- The tables of the configuration. async.configure changes them.
@@ -12361,6 +13394,8 @@ comment on column async.control.target_patience is
   'The time that tasks wait for an unreachable target before they fail.';
 comment on column async.control.takeover_grace is
   'The time that a successor waits before it takes the lead of a lost Rust engine.';
+comment on column async.control.default_retry is
+  'The retry policy of tasks whose target has no default_retry. Null or none: no policy.';
 comment on column async.control.trigger_search_path is
   'The schemas in which triggers on async.task and routines find unqualified names. The owner sets '
   'it with async.set_trigger_search_path.';
@@ -12380,10 +13415,14 @@ comment on column async.target.default_timeout is
   'control.default_timeout.';
 comment on column async.target.max_sessions is
   'The most sessions that the leader has at the target, over all pools. Null is no limit.';
+comment on column async.target.default_retry is
+  'The retry policy of tasks that name none. Null: control.default_retry. none: no policy.';
 comment on column async.target.concurrency_track_yielded is
   'True when YIELDED tasks keep their pool slots, unless the task overrides it.';
 comment on column async.target.session_reset is
   'True when each task starts in a clean session. False omits the reset, which is faster.';
+comment on column async.target.tags is
+  'The tags of the target: async.targets finds it by each.';
 comment on column async.target.retired is
   'True when the last async.configure left the target out: it refuses new tasks and finishes its '
   'present tasks.';
@@ -12401,6 +13440,30 @@ comment on column async.concurrency_pool.interval is
 comment on column async.concurrency_pool.retired is
   'True when the last async.configure left the pool out: it refuses new tasks and finishes its '
   'present tasks.';
+
+comment on table async.retry_policy is
+  'The retry policies. A push copies the policy of its task, so a change affects later pushes only. '
+  'Change them with async.configure.';
+comment on column async.retry_policy.retry_policy is 'The name of the policy.';
+comment on column async.retry_policy.max_attempts is
+  'How many attempts a task has, the first one included.';
+comment on column async.retry_policy.delay is 'The delay before the second attempt.';
+comment on column async.retry_policy.backoff is
+  'Each further delay is this multiple of the one before.';
+comment on column async.retry_policy.delay_max is 'The longest delay.';
+comment on column async.retry_policy.jitter is
+  'The share of a delay by which it is shortened at most. It depends on the task and the attempt.';
+comment on column async.retry_policy.sqlstates is
+  'Which errors are retried: SQLSTATEs, classes (their first two characters), transient, any, and '
+  'reported (async.finish with FAILED for a pulled or yielded task).';
+comment on column async.retry_policy.timeouts is 'True when timeouts are retried.';
+comment on column async.retry_policy.unreachable is
+  'True when tasks that waited for target_patience for an unreachable target are retried.';
+comment on column async.retry_policy.unknown is
+  'True when tasks with an unknown outcome are retried, if may_run_twice is true as well.';
+comment on column async.retry_policy.may_run_twice is
+  'True when the effects of a task may happen twice. Without it no unknown outcome is retried, and '
+  'no text of which a part may be committed when it fails.';
 
 -- comments/state
 -- The tables with the state of orchestrator and clients.
@@ -12555,6 +13618,17 @@ comment on column async.launch_mark.run is
 comment on column async.launch_mark.session_id is
   'The session for the query. 0 when any registered session of the target may run it.';
 
+comment on table async.attempt is
+  'The ended attempts of tasks with a retry policy, except for a success at the first attempt.';
+comment on column async.attempt.task_id is 'The task.';
+comment on column async.attempt.run is 'The run of the task.';
+comment on column async.attempt.attempt is
+  'The number of the attempt, from 1. A restart of the task begins with 1 again.';
+comment on column async.attempt.began is 'The claim. Null if the task was not claimed.';
+comment on column async.attempt.ended is 'The end of the attempt.';
+comment on column async.attempt.status is 'How the attempt ended.';
+comment on column async.attempt.error is 'The error or message of the end.';
+
 -- comments/calls
 -- The calls of the server part. docs/errors.md lists the error codes.
 comment on procedure async.main(bool, bool) is
@@ -12639,6 +13713,10 @@ comment on column async.v_task.waited is
   'The time from the push to the last start. For a task that was not started, to its end or to now.';
 comment on column async.v_task.took is
   'The time from the last start to the end, or to now. Null for a task that was not started.';
+
+comment on view async.v_dead_task is
+  'The failed tasks whose attempts are used up. async.restart_task gives one of them new attempts.';
+comment on column async.v_dead_task.retry_policy is 'The name of the retry policy.';
 
 comment on view async.v_unfinished_task is
   'Every task that has not finished. The cost does not grow with the history.';

@@ -75,7 +75,7 @@ fn refill(plan: &mut Plan, store: &BTreeMap<Lane, VecDeque<QueuePosition>>) {
 }
 
 fn head(position: QueuePosition) -> Head {
-    Head { position, run: Run::NONE, options: TaskOptions::default(), times_up: None, text_bytes: 0 }
+    Head { position, run: Run::NONE, attempt: 0, options: TaskOptions::default(), times_up: None, text_bytes: 0 }
 }
 
 fn position(number: usize) -> QueuePosition {

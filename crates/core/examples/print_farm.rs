@@ -70,7 +70,8 @@ fn carry_out(jobs: &mut BTreeMap<TaskId, Job>, now: Now, command: Command) -> Op
                 .map(|(position, _, row)| Head {
                     position: *position,
                     run: Run(row.run),
-                    options,
+                    attempt: row.attempt,
+                    options: options.clone(),
                     times_up: row.times_up,
                     text_bytes: 0,
                 })

@@ -306,6 +306,7 @@ async fn a_document_is_applied_as_a_whole_or_refused_with_a_path() {
             retired: None,
             ..PoolEntry::default()
         }]),
+        retry_policies: None,
     };
     client.configure(&document).await.expect("it is taken");
     let stands = client.configuration().await.expect("it is read");

@@ -3,6 +3,7 @@
 use super::connection_string;
 use super::document::{ControlEntry, PoolEntry, TargetEntry};
 use super::refused::{Problem, Refused, refuse};
+use super::retry_policies::NO_POLICY;
 use crate::names::TargetName;
 use crate::time::Span;
 
@@ -13,12 +14,16 @@ const LONGEST: Span = Span::seconds(3_652_500 * 86_400);
 /// The limit on the name of a target or a pool.
 const NAME_BYTES_MAX: usize = 255;
 
+/// The limit on the SQLSTATEs of a retry policy.
+const SQLSTATES_MAX: usize = 100;
+
 impl ControlEntry {
     /// Refuses the first setting outside of its range, in the order of their names.
     pub(super) fn check(&self) -> Result<(), Refused> {
         let at = |name: &str| format!("control.{name}");
         within_a_day(self.busy_sleep, &at("busy_sleep"))?;
         at_least(self.default_concurrency_pool_workers, 0, &at("default_concurrency_pool_workers"))?;
+        name(self.default_retry.as_deref(), &at("default_retry"))?;
         positive(self.default_timeout, &at("default_timeout"))?;
         not_negative(self.heavy_maintenance_sleep, &at("heavy_maintenance_sleep"))?;
         within_a_day(self.idle_sleep, &at("idle_sleep"))?;
@@ -39,6 +44,7 @@ impl TargetEntry {
     pub(super) fn check(&self, path: &str) -> Result<(), Refused> {
         let at = |name: &str| format!("{path}.{name}");
         connection(self.connection_string.as_deref(), &at("connection_string"))?;
+        name(self.default_retry.as_deref(), &at("default_retry"))?;
         positive(self.default_timeout, &at("default_timeout"))?;
         at_least(self.max_concurrency, 0, &at("max_concurrency"))?;
         at_least(self.max_sessions, 1, &at("max_sessions"))?;
@@ -61,6 +67,33 @@ impl PoolEntry {
 pub(super) fn name(given: Option<&str>, path: &str) -> Result<(), Refused> {
     let fits = given.is_none_or(|name| name.len() <= NAME_BYTES_MAX && TargetName::new(name).is_ok());
     expect(fits, path, "a name that is not blank, of 255 bytes at most")
+}
+
+pub(super) fn policy_name(given: Option<&str>, path: &str) -> Result<(), Refused> {
+    name(given, path)?;
+    expect(given != Some(NO_POLICY), path, "another name than none, which stands for no policy")
+}
+
+/// The least and the largest value of a number in thousandths, and what it should be.
+pub(super) type Range = (u32, u32, &'static str);
+pub(super) const BACKOFF: Range = (1_000, 100_000, "a number from 1 to 100 with at most three decimals");
+pub(super) const JITTER: Range = (0, 1_000, "a number from 0 to 1 with at most three decimals");
+
+pub(super) fn thousandths(given: Option<u32>, (least, largest, expected): Range, path: &str) -> Result<(), Refused> {
+    expect(given.is_none_or(|number| (least..=largest).contains(&number)), path, expected)
+}
+
+pub(super) fn attempts(given: Option<i64>, path: &str) -> Result<(), Refused> {
+    expect(given.is_none_or(|all| (1..=1_000).contains(&all)), path, "a whole number from 1 to 1000")
+}
+
+pub(super) fn sqlstates(given: Option<&[String]>, path: &str) -> Result<(), Refused> {
+    let is_code = |name: &String| {
+        let characters = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+        (name.len() == 2 || name.len() == 5) && characters || ["transient", "any", "reported"].contains(&name.as_str())
+    };
+    let fits = given.is_none_or(|all| all.len() <= SQLSTATES_MAX && all.iter().all(is_code));
+    expect(fits, path, "an array of up to 100 SQLSTATEs, classes of two characters, transient, any and reported")
 }
 
 pub(super) fn connection(given: Option<&str>, path: &str) -> Result<(), Refused> {

@@ -54,6 +54,8 @@ pub struct Control {
     /// The time that a successor waits before it takes the lead of a `pgasync run` that was lost.
     /// Default: 10 seconds.
     pub takeover_grace: Span,
+    /// The retry policy of tasks whose target has no default. Default: none.
+    pub default_retry: Option<String>,
 }
 
 impl Default for Control {
@@ -79,6 +81,7 @@ impl Default for Control {
             debug_log: false,
             target_patience: Span::seconds(60),
             takeover_grace: Span::seconds(10),
+            default_retry: None,
         }
     }
 }
@@ -102,6 +105,9 @@ impl Control {
             if given.is_some() {
                 place.clone_from(given);
             }
+        }
+        if given.default_retry.is_some() {
+            self.default_retry.clone_from(&given.default_retry);
         }
         for (place, given) in [
             (&mut self.idle_sleep, given.idle_sleep),
@@ -139,6 +145,7 @@ impl Control {
             debug_log: Some(self.debug_log),
             target_patience: Some(self.target_patience),
             takeover_grace: Some(self.takeover_grace),
+            default_retry: self.default_retry.clone(),
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct Document {
     pub targets: Option<Vec<TargetEntry>>,
     /// The list of all configured pools. Pools that a given list leaves out are retired.
     pub concurrency_pools: Option<Vec<PoolEntry>>,
+    /// The list of all retry policies. Policies that a given list leaves out are removed.
+    pub retry_policies: Option<Vec<RetryPolicyEntry>>,
 }
 
 /// The object `control`. A field that is `None` keeps its value. The fields are explained at
@@ -67,6 +69,8 @@ pub struct ControlEntry {
     pub target_patience: Option<Span>,
     /// The time that a successor waits before it takes the lead of a `pgasync run` that was lost.
     pub takeover_grace: Option<Span>,
+    /// The retry policy of tasks whose target has no default; `none` is none.
+    pub default_retry: Option<String>,
 }
 
 /// An element of `targets`. A field that is `None` keeps its value; for a new target it gets its
@@ -95,6 +99,8 @@ pub struct TargetEntry {
     pub session_reset: Option<bool>,
     /// The tags of the target, by which `async.targets` finds it. Default: none.
     pub tags: Option<Vec<String>>,
+    /// The retry policy of tasks that name none; `none` is none. Default: that of `control`.
+    pub default_retry: Option<String>,
     /// No new task is claimed; tasks that are claimed finish. Default: false, also where the field
     /// is not given again.
     pub retired: Option<bool>,
@@ -115,4 +121,33 @@ pub struct PoolEntry {
     /// No new task is claimed; tasks that are claimed finish. Default: false, also where the field
     /// is not given again.
     pub retired: Option<bool>,
+}
+
+/// An element of `retry_policies`. A field that is `None` keeps its value; for a new policy it gets
+/// its default, which [`RetryPolicyConfiguration`](crate::RetryPolicyConfiguration) names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RetryPolicyEntry {
+    /// The policy's name; not blank, and not `none`.
+    pub retry_policy: String,
+    /// How many attempts there are, the first one included; 1 to 1000.
+    pub max_attempts: Option<i64>,
+    /// The delay before the second attempt.
+    pub delay: Option<Span>,
+    /// Each further delay is this multiple of the one before, in thousandths; 1000 to 100000.
+    pub backoff: Option<u32>,
+    /// The longest delay.
+    pub delay_max: Option<Span>,
+    /// The share of a delay by which the jitter shortens it at most, in thousandths; up to 1000.
+    pub jitter: Option<u32>,
+    /// Which errors are retried: codes, classes of two characters, and the names `transient`, `any`
+    /// and `reported`; up to 100.
+    pub sqlstates: Option<Vec<String>>,
+    /// Timeouts are retried.
+    pub timeouts: Option<bool>,
+    /// Tasks that waited in vain for their target are retried.
+    pub unreachable: Option<bool>,
+    /// Unknown outcomes are retried, if the tasks may run twice.
+    pub unknown: Option<bool>,
+    /// The effects of the tasks may happen twice.
+    pub may_run_twice: Option<bool>,
 }

@@ -14,6 +14,7 @@ pub(crate) mod mask;
 #[cfg(feature = "serde")]
 mod read;
 pub(crate) mod refused;
+pub(crate) mod retry_policies;
 #[cfg(feature = "serde")]
 mod write;
 
@@ -26,6 +27,7 @@ use crate::time::Span;
 use control::Control;
 use document::{ControlEntry, Document, PoolEntry, TargetEntry};
 use refused::{Problem, Refused, refuse};
+use retry_policies::{RetryPolicyConfiguration, check_policies};
 
 /// The whole configuration. It serializes as the [`Document`] that turns a default configuration
 /// into it, and deserializes with the checks of that document.
@@ -59,6 +61,8 @@ pub struct Configuration {
     pub targets: BTreeMap<String, TargetConfiguration>,
     /// The configured pools by name, retired ones included.
     pub pools: BTreeMap<String, PoolConfiguration>,
+    /// The retry policies by name.
+    pub retry_policies: BTreeMap<String, RetryPolicyConfiguration>,
 }
 
 /// One target.
@@ -81,6 +85,8 @@ pub struct TargetConfiguration {
     pub session_reset: bool,
     /// The tags, by which `async.targets` finds it.
     pub tags: Vec<String>,
+    /// The retry policy of tasks that name none; `None` is that of `control`.
+    pub default_retry: Option<String>,
     /// No new task is claimed; tasks that are claimed finish.
     pub retired: bool,
 }
@@ -113,13 +119,18 @@ impl Default for Configuration {
 impl Configuration {
     /// A configuration without targets: not even the server itself is one.
     fn empty() -> Self {
-        Self { control: Control::default(), targets: BTreeMap::new(), pools: BTreeMap::new() }
+        Self {
+            control: Control::default(),
+            targets: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            retry_policies: BTreeMap::new(),
+        }
     }
 
     /// Applies a document completely, or not at all.
     ///
-    /// Targets and pools that a given list leaves out are retired. A list or a setting that is not
-    /// given changes nothing.
+    /// Targets and pools that a given list leaves out are retired, and retry policies are removed. A
+    /// list or a setting that is not given changes nothing.
     ///
     /// # Errors
     /// [`Refused`] names the first value that is refused.
@@ -130,6 +141,7 @@ impl Configuration {
         let pools = document.concurrency_pools.as_deref();
         check_targets(targets.unwrap_or_default())?;
         check_pools(pools.unwrap_or_default())?;
+        check_policies(document.retry_policies.as_deref().unwrap_or_default())?;
 
         let mut next = self.clone();
         let self_target = control.self_target.as_ref().unwrap_or(&self.control.self_target).clone();
@@ -143,6 +155,10 @@ impl Configuration {
         if let Some(pools) = pools {
             next.apply_pools(pools)?;
         }
+        if let Some(policies) = &document.retry_policies {
+            next.apply_retry_policies(policies);
+        }
+        next.check_default_retries(document)?;
         *self = next;
         Ok(())
     }
@@ -175,6 +191,7 @@ impl Configuration {
                 concurrency_track_yielded: Some(target.concurrency_track_yielded),
                 session_reset: Some(target.session_reset),
                 tags: Some(target.tags.clone()),
+                default_retry: target.default_retry.clone(),
                 retired: Some(target.retired),
             }
         };
@@ -189,6 +206,7 @@ impl Configuration {
             control: Some(self.control.entry()),
             targets: Some(self.targets.iter().map(target).collect()),
             concurrency_pools: Some(self.pools.iter().map(pool).collect()),
+            retry_policies: Some(self.retry_policies.iter().map(|(name, policy)| policy.entry(name)).collect()),
         }
     }
 
@@ -332,6 +350,7 @@ impl TargetConfiguration {
             concurrency_track_yielded: false,
             session_reset: true,
             tags: Vec::new(),
+            default_retry: None,
             retired: false,
         }
     }
@@ -348,6 +367,9 @@ impl TargetConfiguration {
         self.session_reset = entry.session_reset.unwrap_or(self.session_reset);
         if let Some(tags) = &entry.tags {
             self.tags.clone_from(tags);
+        }
+        if entry.default_retry.is_some() {
+            self.default_retry.clone_from(&entry.default_retry);
         }
         self.retired = entry.retired.unwrap_or(false);
     }

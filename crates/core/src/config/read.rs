@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::check;
-use super::document::{ControlEntry, Document, PoolEntry, TargetEntry};
+use super::document::{ControlEntry, Document, PoolEntry, RetryPolicyEntry, TargetEntry};
 use super::interval::Interval;
 use super::refused::{Problem, Refused, refuse};
 use crate::time::Span;
@@ -27,6 +27,12 @@ enum ValueKind {
     /// An interval above zero, as a text.
     Timeout,
     Name,
+    PolicyName,
+    /// A whole number from 1 to 1000.
+    Attempts,
+    /// A number with up to three decimals.
+    Thousandths(check::Range),
+    Sqlstates,
     ConnectionString,
     OwnConnectionString,
     Routines,
@@ -37,7 +43,7 @@ enum ValueKind {
     Reported,
 }
 
-const CONTROL: [(&str, ValueKind); 25] = [
+const CONTROL: [(&str, ValueKind); 26] = [
     ("enabled", ValueKind::Flag),
     ("workers", ValueKind::Positive),
     ("idle_sleep", ValueKind::Seconds),
@@ -57,6 +63,7 @@ const CONTROL: [(&str, ValueKind); 25] = [
     ("debug_log", ValueKind::Flag),
     ("target_patience", ValueKind::Interval),
     ("takeover_grace", ValueKind::Interval),
+    ("default_retry", ValueKind::Name),
     ("last_heavy_maintenance", ValueKind::Reported),
     ("last_light_maintenance", ValueKind::Reported),
     ("running_since", ValueKind::Reported),
@@ -65,7 +72,7 @@ const CONTROL: [(&str, ValueKind); 25] = [
     ("trigger_search_path", ValueKind::Reported),
 ];
 
-const TARGET: [(&str, ValueKind); 11] = [
+const TARGET: [(&str, ValueKind); 12] = [
     ("target", ValueKind::Name),
     ("max_workers", ValueKind::Size),
     ("max_concurrency", ValueKind::Size),
@@ -76,6 +83,7 @@ const TARGET: [(&str, ValueKind); 11] = [
     ("concurrency_track_yielded", ValueKind::Flag),
     ("session_reset", ValueKind::Flag),
     ("tags", ValueKind::Tags),
+    ("default_retry", ValueKind::Name),
     ("retired", ValueKind::Flag),
 ];
 
@@ -85,6 +93,20 @@ const POOL: [(&str, ValueKind); 5] = [
     ("starts_max", ValueKind::Size),
     ("interval", ValueKind::Timeout),
     ("retired", ValueKind::Flag),
+];
+
+const RETRY_POLICY: [(&str, ValueKind); 11] = [
+    ("retry_policy", ValueKind::PolicyName),
+    ("max_attempts", ValueKind::Attempts),
+    ("delay", ValueKind::Interval),
+    ("backoff", ValueKind::Thousandths(check::BACKOFF)),
+    ("delay_max", ValueKind::Interval),
+    ("jitter", ValueKind::Thousandths(check::JITTER)),
+    ("sqlstates", ValueKind::Sqlstates),
+    ("timeouts", ValueKind::Flag),
+    ("unreachable", ValueKind::Flag),
+    ("unknown", ValueKind::Flag),
+    ("may_run_twice", ValueKind::Flag),
 ];
 
 impl Document {
@@ -105,7 +127,7 @@ impl Document {
         };
         let mut unknown: Vec<&String> = sections
             .keys()
-            .filter(|key| !["control", "targets", "concurrency_pools"].contains(&key.as_str()))
+            .filter(|key| !["control", "targets", "concurrency_pools", "retry_policies"].contains(&key.as_str()))
             .collect();
         unknown.sort_unstable();
         if let Some(key) = unknown.first() {
@@ -117,6 +139,9 @@ impl Document {
             targets: given("targets").map(|list| read_list(list, "targets", "target", &TARGET, target)).transpose()?,
             concurrency_pools: given("concurrency_pools")
                 .map(|list| read_list(list, "concurrency_pools", "concurrency_pool", &POOL, pool))
+                .transpose()?,
+            retry_policies: given("retry_policies")
+                .map(|list| read_list(list, "retry_policies", "retry_policy", &RETRY_POLICY, retry_policy))
                 .transpose()?,
         })
     }
@@ -144,6 +169,7 @@ pub(super) fn control(json: &Value) -> Result<ControlEntry, Refused> {
         debug_log: given.flag("debug_log"),
         target_patience: given.span("target_patience"),
         takeover_grace: given.span("takeover_grace"),
+        default_retry: given.text("default_retry"),
     })
 }
 
@@ -159,6 +185,7 @@ fn target(given: &Checked) -> TargetEntry {
         concurrency_track_yielded: given.flag("concurrency_track_yielded"),
         session_reset: given.flag("session_reset"),
         tags: given.texts("tags"),
+        default_retry: given.text("default_retry"),
         retired: given.flag("retired"),
     }
 }
@@ -170,6 +197,22 @@ fn pool(given: &Checked) -> PoolEntry {
         starts_max: given.number("starts_max"),
         interval: given.span("interval"),
         retired: given.flag("retired"),
+    }
+}
+
+fn retry_policy(given: &Checked) -> RetryPolicyEntry {
+    RetryPolicyEntry {
+        retry_policy: given.required_text("retry_policy"),
+        max_attempts: given.number("max_attempts"),
+        delay: given.span("delay"),
+        backoff: given.thousandths("backoff"),
+        delay_max: given.span("delay_max"),
+        jitter: given.thousandths("jitter"),
+        sqlstates: given.texts("sqlstates"),
+        timeouts: given.flag("timeouts"),
+        unreachable: given.flag("unreachable"),
+        unknown: given.flag("unknown"),
+        may_run_twice: given.flag("may_run_twice"),
     }
 }
 
@@ -255,6 +298,10 @@ impl<'a> Checked<'a> {
         seconds(self.0.get(key)?.as_f64()?)
     }
 
+    fn thousandths(&self, key: &str) -> Option<u32> {
+        thousandths(self.0.get(key)?.as_f64()?)
+    }
+
     fn span(&self, key: &str) -> Option<Span> {
         Interval::read(self.0.get(key)?.as_str()?)?.span()
     }
@@ -285,6 +332,16 @@ impl ValueKind {
                 let interval = value.as_str().and_then(Interval::read);
                 let interval = interval.ok_or_else(|| wrong("an interval, as a text"))?;
                 interval.check(matches!(self, Self::Timeout), path)
+            }
+            Self::PolicyName => check::policy_name(Some(value.as_str().ok_or_else(|| wrong("a text"))?), path),
+            Self::Attempts => check::attempts(Some(value.as_i64().ok_or_else(|| wrong("a whole number"))?), path),
+            Self::Thousandths(range) => {
+                let number = value.as_f64().ok_or_else(|| wrong("a number"))?;
+                check::thousandths(thousandths(number).or(Some(u32::MAX)), range, path)
+            }
+            Self::Sqlstates => {
+                let names = texts(value).ok_or_else(|| wrong("an array of texts"))?;
+                check::sqlstates(Some(&names), path)
             }
             Self::Name => check::name(Some(value.as_str().ok_or_else(|| wrong("a text"))?), path),
             Self::ConnectionString => check::connection(Some(value.as_str().ok_or_else(|| wrong("a text"))?), path),
@@ -318,6 +375,14 @@ impl Interval {
 
 fn texts(value: &Value) -> Option<Vec<String>> {
     value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+}
+
+/// A number in thousandths; `None` for one with more than three decimals, and one out of range.
+fn thousandths(number: f64) -> Option<u32> {
+    let thousandths = (number * 1_000.0).round();
+    let is_exact = (thousandths / 1_000.0 - number).abs() < 1e-9 && (0.0..=1e9).contains(&thousandths);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was checked")]
+    is_exact.then_some(thousandths as u32)
 }
 
 /// Rounds a number of seconds to microseconds; `None` for a negative number.

@@ -62,6 +62,18 @@ pub enum Problem {
     /// The server itself cannot be retired.
     #[error("the server itself cannot be retired; leave this out")]
     RetiresSelf,
+    /// The name of a default stands for no policy.
+    #[error("there is no retry policy \"{name}\"; add it to retry_policies, or give none")]
+    NoSuchPolicy {
+        /// The name.
+        name: String,
+    },
+    /// The list leaves out a policy that is a default.
+    #[error("this lacks \"{name}\", which is the default_retry of control or a target; name another one there first")]
+    PolicyInUse {
+        /// The name.
+        name: String,
+    },
     /// Another target, which is not retired, has this name.
     #[error("\"{name}\" is another target's name; give another one, or retire that target first")]
     Taken {

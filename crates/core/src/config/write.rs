@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Configuration;
 use super::control::Control;
-use super::document::{ControlEntry, Document, PoolEntry, TargetEntry};
+use super::document::{ControlEntry, Document, PoolEntry, RetryPolicyEntry, TargetEntry};
 use super::interval::AsInterval;
 use crate::time::Span;
 
@@ -25,6 +25,10 @@ impl Object {
         #[expect(clippy::cast_precision_loss, reason = "a day in microseconds is exact")]
         let seconds = span.map(|span| span.as_micros() as f64 / 1e6);
         self.with(key, seconds)
+    }
+
+    fn thousandths(self, key: &str, number: Option<u32>) -> Self {
+        self.with(key, number.map(|number| f64::from(number) / 1_000.0))
     }
 
     fn interval(self, key: &str, span: Option<Span>) -> Self {
@@ -53,7 +57,8 @@ impl From<&ControlEntry> for Value {
             .with("loop_routines", entry.loop_routines.clone())
             .with("debug_log", entry.debug_log)
             .interval("target_patience", entry.target_patience)
-            .interval("takeover_grace", entry.takeover_grace);
+            .interval("takeover_grace", entry.takeover_grace)
+            .with("default_retry", entry.default_retry.clone());
         Self::Object(object.0)
     }
 }
@@ -71,6 +76,7 @@ impl From<&TargetEntry> for Value {
             .with("concurrency_track_yielded", entry.concurrency_track_yielded)
             .with("session_reset", entry.session_reset)
             .with("tags", entry.tags.clone())
+            .with("default_retry", entry.default_retry.clone())
             .with("retired", entry.retired);
         Self::Object(object.0)
     }
@@ -88,14 +94,34 @@ impl From<&PoolEntry> for Value {
     }
 }
 
+impl From<&RetryPolicyEntry> for Value {
+    fn from(entry: &RetryPolicyEntry) -> Self {
+        let object = Object(Map::new())
+            .with("retry_policy", Some(entry.retry_policy.clone()))
+            .with("max_attempts", entry.max_attempts)
+            .interval("delay", entry.delay)
+            .thousandths("backoff", entry.backoff)
+            .interval("delay_max", entry.delay_max)
+            .thousandths("jitter", entry.jitter)
+            .with("sqlstates", entry.sqlstates.clone())
+            .with("timeouts", entry.timeouts)
+            .with("unreachable", entry.unreachable)
+            .with("unknown", entry.unknown)
+            .with("may_run_twice", entry.may_run_twice);
+        Self::Object(object.0)
+    }
+}
+
 impl From<&Document> for Value {
     fn from(document: &Document) -> Self {
         let targets = document.targets.as_ref().map(|all| all.iter().map(Self::from).collect::<Vec<_>>());
         let pools = document.concurrency_pools.as_ref().map(|all| all.iter().map(Self::from).collect::<Vec<_>>());
+        let policies = document.retry_policies.as_ref().map(|all| all.iter().map(Self::from).collect::<Vec<_>>());
         let object = Object(Map::new())
             .with("control", document.control.as_ref().map(Self::from))
             .with("targets", targets)
-            .with("concurrency_pools", pools);
+            .with("concurrency_pools", pools)
+            .with("retry_policies", policies);
         Self::Object(object.0)
     }
 }
@@ -110,7 +136,7 @@ macro_rules! as_json {
     )+};
 }
 
-as_json!(ControlEntry TargetEntry PoolEntry Document);
+as_json!(ControlEntry TargetEntry PoolEntry RetryPolicyEntry Document);
 
 impl<'de> Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -136,6 +162,7 @@ as_part! {
     ControlEntry by |it| serde_json::json!({"control": it}), |document| document.control;
     TargetEntry by |it| serde_json::json!({"targets": [it]}), |document| document.targets?.pop();
     PoolEntry by |it| serde_json::json!({"concurrency_pools": [it]}), |document| document.concurrency_pools?.pop();
+    RetryPolicyEntry by |it| serde_json::json!({"retry_policies": [it]}), |document| document.retry_policies?.pop();
 }
 
 /// Serializes as the entry that sets all of these settings.

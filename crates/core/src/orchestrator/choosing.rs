@@ -195,7 +195,7 @@ impl Scheduler {
     pub(super) fn taken(&mut self, task: TaskId, row: &Row) {
         let now = self.cx.now();
         let Some(tracked) = self.tracked.get(task).filter(|tracked| tracked.follows_row()) else { return };
-        let options = TaskOptions { client_pulled: true, ..tracked.task().options };
+        let options = TaskOptions { client_pulled: true, ..tracked.task().options.clone() };
         match row.task(options, LaunchState::Claimed) {
             Ok(next) if rests_in(&next.phase) => self.update(task, |tracked| tracked.rest(next, now)),
             Ok(_) | Err(_) => self.follow_row(task, Some(row)),

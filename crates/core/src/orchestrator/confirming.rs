@@ -45,7 +45,8 @@ impl Scheduler {
         if let Some(tracked) = self.tracked.get(task).filter(|tracked| tracked.follows_row()) {
             if tracked.session().lost_host().is_none() {
                 self.follow_row(task, row);
-            } else if let Some(found) = row.and_then(|row| row.task(tracked.task().options, LaunchState::Claimed).ok())
+            } else if let Some(found) =
+                row.and_then(|row| row.task(tracked.task().options.clone(), LaunchState::Claimed).ok())
             {
                 // Whatever the row says, the query may run, so the task stays tracked.
                 self.update(task, |tracked| tracked.rest(found, now));
@@ -63,7 +64,7 @@ impl Scheduler {
     pub(super) fn follow_row(&mut self, task: TaskId, row: Option<&Row>) {
         let now = self.cx.now();
         let Some(tracked) = self.tracked.known(task) else { return };
-        match row.and_then(|row| row.task(tracked.task().options, LaunchState::Claimed).ok()) {
+        match row.and_then(|row| row.task(tracked.task().options.clone(), LaunchState::Claimed).ok()) {
             Some(found) if rests_in(&found.phase) => self.update(task, |tracked| tracked.rest(found, now)),
             // It holds its slot in vain: no session runs a query of it.
             Some(found) if matches!(&found.phase, Phase::Finished { end, .. } if end.tracked == Some(true)) => {

@@ -7,9 +7,8 @@ use super::sessions::{Probe, SessionState};
 use super::tracked::{LostHost, Marked, TaskSession, Tracked};
 use crate::names::{SessionId, TargetName, TaskId};
 use crate::plan::lane::Head;
-use crate::task::event::{Event, Outcome, Request};
+use crate::task::event::{Event, Outcome};
 use crate::task::phase::Phase;
-use crate::task::status::FinishStatus;
 
 /// What is known of a query whose leader was lost.
 const LEADER_LOST: &str = "outcome unknown: the orchestrator was lost while the query ran";
@@ -54,7 +53,6 @@ impl Scheduler {
         if !self.launches() {
             return;
         }
-        let request = Request { status: FinishStatus::Failed, error: Some(error), duration: None };
         let now = self.cx.now().server;
         let waited = |head: &Head| head.eligible_since() + patience <= now;
         let impatient: Vec<TaskSnapshot> = self
@@ -64,7 +62,7 @@ impl Scheduler {
             .map(|(lane, head)| TaskSnapshot { position: head.position, lane: lane.clone(), task: head.task() })
             .collect();
         for snapshot in impatient {
-            self.record_untracked(snapshot, Event::Request(request.clone()), None);
+            self.record_untracked(snapshot, Event::GiveUp { error: error.clone() }, None);
         }
     }
 

@@ -66,7 +66,7 @@ pub struct Lane {
 /// ```
 /// use pgasync_core::*;
 /// let position = QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(1) };
-/// let head = Head { position, run: Run::NONE, options: TaskOptions::default(), times_up: None, text_bytes: 120 };
+/// let head = Head { position, run: Run::NONE, attempt: 0, options: TaskOptions::default(), times_up: None, text_bytes: 120 };
 /// assert_eq!(head.task(), Task::pushed(TaskOptions::default()));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +76,8 @@ pub struct Head {
     pub position: QueuePosition,
     /// The run of its last claim.
     pub run: Run,
+    /// The number of its failed attempts, if it has a retry policy.
+    pub attempt: i32,
     /// Its options.
     pub options: TaskOptions,
     /// The deadline that an earlier claim set, or else `expires_at`.
@@ -93,8 +95,8 @@ impl Head {
 
     /// The task in its phase, READY.
     #[must_use]
-    pub const fn task(&self) -> Task {
+    pub fn task(&self) -> Task {
         let phase = Phase::Ready { eligible_when: None, times_up: self.times_up };
-        Task { options: self.options, run: self.run, phase }
+        Task { options: self.options.clone(), run: self.run, attempt: self.attempt, phase }
     }
 }

@@ -11,7 +11,7 @@
 //! let lane = Lane { pool: PoolName::of(None, &target), target, kind: LaneKind::Run };
 //! let head = |task, priority| Head {
 //!     position: QueuePosition { priority: Priority(priority), entered: Timestamp::from_micros(0), task: TaskId(task) },
-//!     run: Run::NONE, options: TaskOptions::default(), times_up: None, text_bytes: 8,
+//!     run: Run::NONE, attempt: 0, options: TaskOptions::default(), times_up: None, text_bytes: 8,
 //! };
 //! let mut plan = Plan::new();
 //! plan.refill(&lane, vec![head(1, 5), head(2, 0)], false);

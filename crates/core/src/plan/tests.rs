@@ -12,7 +12,7 @@ fn lane(target: &str) -> Lane {
 
 fn head(task: i64) -> Head {
     let position = QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(task) };
-    Head { position, run: Run::NONE, options: TaskOptions::default(), times_up: None, text_bytes: 1 }
+    Head { position, run: Run::NONE, attempt: 0, options: TaskOptions::default(), times_up: None, text_bytes: 1 }
 }
 
 #[test]

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::event::{Event, EventName, Outcome, Request};
 use super::intention::Intention;
 use super::phase::{Completion, Phase, PhaseName, TaskTimes};
+use super::retry::RetryPolicy;
 use super::status::{FinalStatus, FinishStatus};
 use super::{Task, TaskOptions};
-use crate::names::Run;
+use crate::names::{Run, TaskId};
 use crate::time::{Span, Timestamp};
 
 /// The timeout of the example tasks that a target or the configuration sets.
@@ -108,7 +110,7 @@ pub fn example_tasks(now: Timestamp) -> Vec<Task> {
             if (pulls && !options.client_pulled) || (runs && options.client_pulled) {
                 continue;
             }
-            tasks.push(Task { options, run: Run(3), phase: phase.clone() });
+            tasks.push(Task { options, run: Run(3), attempt: 1, phase: phase.clone() });
         }
     }
     tasks
@@ -131,11 +133,12 @@ pub fn example_events() -> Vec<Event> {
         Event::Take { default_timeout },
         Event::Deadline,
         Event::Abandon { known: "u".to_owned() },
+        Event::GiveUp { error: "lost".to_owned() },
         Event::Release,
         Event::Restart,
     ];
     for run in [2, 3, 4] {
-        for outcome in [Outcome::Ok, Outcome::Error("e".to_owned()), Outcome::Unknown("u".to_owned())] {
+        for outcome in [Outcome::Ok, Outcome::Error("40001: e".to_owned()), Outcome::Unknown("u".to_owned())] {
             events.push(Event::QueryEnded { run: Run(run), outcome });
         }
     }
@@ -158,6 +161,31 @@ fn intentions() -> Vec<Option<Intention>> {
     all
 }
 
+/// A policy that retries the failures of which something is known, and one that retries all.
+fn policies() -> [RetryPolicy; 2] {
+    let careful = RetryPolicy {
+        task: TaskId(1),
+        max_attempts: 3,
+        delay: Span::seconds(2),
+        backoff: 2_000,
+        delay_max: Span::seconds(60),
+        jitter: 100,
+        sqlstates: vec!["transient".to_owned()],
+        timeouts: true,
+        unreachable: true,
+        unknown: false,
+        may_run_twice: false,
+        commits: false,
+    };
+    let bold = RetryPolicy {
+        sqlstates: vec!["any".to_owned(), "reported".to_owned()],
+        unknown: true,
+        may_run_twice: true,
+        ..careful.clone()
+    };
+    [careful, bold]
+}
+
 fn options(now: Timestamp) -> Vec<TaskOptions> {
     let at = |micros| Some(now + Span::micros(micros));
     let times =
@@ -167,22 +195,27 @@ fn options(now: Timestamp) -> Vec<TaskOptions> {
         for asynchronous_finish in [false, true] {
             for track_yielded in [false, true] {
                 for manual_timeout in [None, Some(MANUAL_TIMEOUT)] {
-                    let plain = TaskOptions {
-                        client_pulled,
-                        asynchronous_finish,
-                        track_yielded,
-                        manual_timeout,
-                        ..TaskOptions::default()
-                    };
-                    all.push(plain);
+                    let options =
+                        TaskOptions { client_pulled, asynchronous_finish, track_yielded, manual_timeout, ..plain() };
                     if !asynchronous_finish && !track_yielded {
-                        all.extend(times.map(|(run_at, expires_at)| TaskOptions { run_at, expires_at, ..plain }));
+                        let timed = |(run_at, expires_at)| TaskOptions { run_at, expires_at, ..options.clone() };
+                        all.extend(times.map(timed));
                     }
+                    all.push(options);
                 }
+            }
+        }
+        for policy in policies().map(Arc::new) {
+            for expires_at in [None, at(3_000_000), at(500_000)] {
+                all.push(TaskOptions { client_pulled, expires_at, retry: Some(Arc::clone(&policy)), ..plain() });
             }
         }
     }
     all
+}
+
+fn plain() -> TaskOptions {
+    TaskOptions::default()
 }
 
 #[cfg(test)]
@@ -219,7 +252,7 @@ mod tests {
                 | Phase::Yielded { .. }
                 | Phase::Finished { .. } => LaunchState::Claimed,
             };
-            assert_eq!(task.row().task(task.options, held), Ok(task));
+            assert_eq!(task.row().task(task.options.clone(), held), Ok(task));
         }
     }
 }

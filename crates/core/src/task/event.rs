@@ -62,6 +62,11 @@ pub enum Event {
         /// What is known of the query, as text.
         known: String,
     },
+    /// The task has waited as long as it may for a target that cannot be reached.
+    GiveUp {
+        /// The error of the target.
+        error: String,
+    },
     /// The session for which a finished task kept its pool slot is gone.
     Release,
     /// A client restarts a finished task.
@@ -138,6 +143,8 @@ pub enum EventName {
     Deadline,
     /// [`Event::Abandon`].
     Abandon,
+    /// [`Event::GiveUp`].
+    GiveUp,
     /// [`Event::Release`].
     Release,
     /// [`Event::Restart`].
@@ -160,6 +167,7 @@ impl Event {
             Self::Request(_) => EventName::Request,
             Self::Deadline => EventName::Deadline,
             Self::Abandon { .. } => EventName::Abandon,
+            Self::GiveUp { .. } => EventName::GiveUp,
             Self::Release => EventName::Release,
             Self::Restart => EventName::Restart,
         }

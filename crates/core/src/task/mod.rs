@@ -18,18 +18,22 @@ pub(crate) mod event;
 pub(crate) mod intention;
 pub(crate) mod phase;
 pub(crate) mod rejected;
+pub(crate) mod retry;
 pub(crate) mod row;
 pub(crate) mod row_event;
 pub(crate) mod status;
 pub(crate) mod step;
 
+use std::sync::Arc;
+
 use crate::names::Run;
 use crate::time::{Span, Timestamp};
 use phase::{Completion, Phase, TaskTimes};
+use retry::RetryPolicy;
 use status::FinalStatus;
 
 /// The options of a task. A push sets them, and no event changes them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TaskOptions {
     /// The task has no query. A client pulls the task and requests its end.
@@ -44,9 +48,11 @@ pub struct TaskOptions {
     pub run_at: Option<Timestamp>,
     /// The deadline of the whole task. Its `times_up` is never later.
     pub expires_at: Option<Timestamp>,
+    /// What follows a failed attempt; `None` for nothing.
+    pub retry: Option<Arc<RetryPolicy>>,
 }
 
-/// One task: its options, its run, and its phase.
+/// One task: its options, its run, its failed attempts, and its phase.
 ///
 /// ```
 /// use pgasync_core::{Event, Outcome, Task, TaskOptions, Timestamp};
@@ -67,6 +73,8 @@ pub struct Task {
     pub options: TaskOptions,
     /// The present run.
     pub run: Run,
+    /// The number of attempts that failed since the push or the last restart; 0 without a policy.
+    pub attempt: i32,
     /// The phase.
     pub phase: Phase,
 }
@@ -76,7 +84,7 @@ impl Task {
     #[must_use]
     pub const fn pushed(options: TaskOptions) -> Self {
         let phase = Phase::Ready { eligible_when: options.run_at, times_up: options.expires_at };
-        Self { options, run: Run::NONE, phase }
+        Self { options, run: Run::NONE, attempt: 0, phase }
     }
 
     /// A task that was pushed as EMPTY (with `FINISHED`) or as DOA (with `DOA`). It is finished
@@ -85,7 +93,7 @@ impl Task {
     pub const fn born_finished(options: TaskOptions, status: FinalStatus, now: Timestamp) -> Self {
         let end = Completion { status, processed: now, error: None, tracked: None };
         let past = TaskTimes { consumed: Some(now), ..TaskTimes::NONE };
-        Self { options, run: Run::NONE, phase: Phase::Finished { end, past } }
+        Self { options, run: Run::NONE, attempt: 0, phase: Phase::Finished { end, past } }
     }
 
     /// Whether the task holds a pool slot.

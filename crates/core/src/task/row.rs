@@ -41,6 +41,8 @@ pub struct Row {
     /// The number of its claims and takes ([`Run`]); 0 for a pushed task. A restart does not change
     /// it.
     pub run: i32,
+    /// The number of failed attempts of a task with a retry policy; 0 without one.
+    pub attempt: i32,
 }
 
 /// The state of a row, the result of `async.task_execution_state`.
@@ -100,13 +102,13 @@ impl Row {
         let phase = match self.state() {
             RowState::Finished => self.finished()?,
             RowState::Yielded => self.yielded(),
-            RowState::Running => self.running(options, launch),
+            RowState::Running => self.running(&options, launch),
             RowState::Ready if self.tracked == Some(true) && options.client_pulled => {
                 Phase::Offered { times_up: self.times_up }
             }
             RowState::Ready => Phase::Ready { eligible_when: self.eligible_when, times_up: self.times_up },
         };
-        Ok(Task { options, run: Run(self.run), phase })
+        Ok(Task { options, run: Run(self.run), attempt: self.attempt, phase })
     }
 
     fn finished(&self) -> Result<Phase, MalformedRow> {
@@ -130,7 +132,7 @@ impl Row {
         }
     }
 
-    fn running(&self, options: TaskOptions, launch: LaunchState) -> Phase {
+    fn running(&self, options: &TaskOptions, launch: LaunchState) -> Phase {
         let consumed = stored(self.consumed);
         let times_up = self.times_up;
         if options.client_pulled {
@@ -154,7 +156,7 @@ impl Task {
     #[must_use]
     pub fn row(&self) -> Row {
         let TaskTimes { consumed, yielded, times_up } = self.phase.past();
-        let base = Row { consumed, yielded, times_up, run: self.run.0, ..Row::default() };
+        let base = Row { consumed, yielded, times_up, run: self.run.0, attempt: self.attempt, ..Row::default() };
         match &self.phase {
             Phase::Ready { eligible_when, .. } => Row { eligible_when: *eligible_when, ..base },
             Phase::Offered { .. } | Phase::Claimed { .. } | Phase::Launched { .. } | Phase::Pulled { .. } => {

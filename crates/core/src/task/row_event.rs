@@ -5,6 +5,7 @@ use super::intention::Intention;
 use super::phase::Phase;
 use super::row::{LaunchState, Row};
 use super::status::FinishStatus;
+use super::step::TIMED_OUT;
 use super::{Task, TaskOptions};
 use crate::names::{Run, TaskId};
 use crate::orchestrator::input::RequestId;
@@ -108,6 +109,7 @@ impl RowEvent {
             Event::GiveBack { default_timeout } => Self { timeout: *default_timeout, ..Self::named("GIVE_BACK") },
             Event::Withdraw => Self::named("WITHDRAW"),
             Event::Promote => Self::named("PROMOTE"),
+            Event::GiveUp { error } => Self { message: Some(error.clone()), ..Self::named("GIVE_UP") },
             Event::Release => Self::named("RELEASE"),
             Event::Restart => Self::named("RESTART"),
             Event::QueryEnded { outcome, .. } => Self::end(outcome, running.flatten()),
@@ -130,7 +132,12 @@ impl RowEvent {
             Event::Deadline => Self::named("DEADLINE"),
             Event::Request(request) => Self {
                 status: Some(request.status),
-                message: request.error.clone(),
+                // Without a message it would be the deadline.
+                message: if claimed && request.status == FinishStatus::TimedOut {
+                    Some(request.error.clone().unwrap_or_else(|| TIMED_OUT.to_owned()))
+                } else {
+                    request.error.clone()
+                },
                 duration: request.duration,
                 ..Self::named(if claimed { "END_ERROR" } else { "REQUEST" })
             },

@@ -5,6 +5,7 @@ use super::event::{Event, Outcome, Request};
 use super::intention::Intention;
 use super::phase::{Completion, Phase, TaskTimes};
 use super::rejected::Rejected;
+use super::retry::Failure;
 use super::status::{FinalStatus, FinishStatus};
 use crate::names::Run;
 use crate::time::{Span, Timestamp};
@@ -64,6 +65,10 @@ impl Task {
             }
             Event::Request(request) => self.apply_request(request, now),
             Event::Deadline => self.overdue(now),
+            Event::GiveUp { error } => {
+                let failed = self.finished(FinalStatus::Failed, Some(error.clone()), now);
+                Ok(self.failing(Failure::Unreachable, failed, now))
+            }
             Event::GiveBack { .. }
             | Event::Launch
             | Event::QueryEnded { .. }
@@ -93,6 +98,7 @@ impl Task {
             | Event::QueryEnded { .. }
             | Event::Offer { .. }
             | Event::Abandon { .. }
+            | Event::GiveUp { .. }
             | Event::Release
             | Event::Restart => Err(self.out_of_place(event)),
         }
@@ -124,6 +130,7 @@ impl Task {
             | Event::Withdraw
             | Event::Take { .. }
             | Event::Abandon { .. }
+            | Event::GiveUp { .. }
             | Event::Release
             | Event::Restart => Err(self.out_of_place(event)),
         }
@@ -171,6 +178,7 @@ impl Task {
             | Event::Offer { .. }
             | Event::Withdraw
             | Event::Take { .. }
+            | Event::GiveUp { .. }
             | Event::Release
             | Event::Restart => Err(self.out_of_place(event)),
         }
@@ -191,6 +199,7 @@ impl Task {
             | Event::Withdraw
             | Event::Take { .. }
             | Event::Abandon { .. }
+            | Event::GiveUp { .. }
             | Event::Release
             | Event::Restart => Err(self.out_of_place(event)),
         }
@@ -200,7 +209,7 @@ impl Task {
         match event {
             Event::Restart => match self.options.expires_at {
                 Some(expires_at) if expires_at <= now => Err(Rejected::Expired { expires_at }),
-                expires_at => Ok(self.waiting(None, expires_at, now)),
+                expires_at => Ok(Self { attempt: 0, ..self.waiting(None, expires_at, now) }),
             },
             Event::Release => self.released(end),
             Event::Promote
@@ -213,7 +222,8 @@ impl Task {
             | Event::Take { .. }
             | Event::Request(_)
             | Event::Deadline
-            | Event::Abandon { .. } => Err(Rejected::Finished { status: end.status }),
+            | Event::Abandon { .. }
+            | Event::GiveUp { .. } => Err(Rejected::Finished { status: end.status }),
         }
     }
 
@@ -234,16 +244,29 @@ impl Task {
                     self.finished(FinalStatus::Finished, None, now)
                 }
             }
-            (Some(Intention::Timeout { message }), Outcome::Error(_)) => self.timed_out(message.as_ref(), None, now),
-            (Some(Intention::Timeout { message }), Outcome::Unknown(known)) => {
+            // A request to time out beats a retry, and the deadline does not.
+            (Some(Intention::Timeout { message: None }), Outcome::Error(_)) => {
+                self.failing(Failure::Timeout, self.timed_out(None, None, now), now)
+            }
+            (Some(Intention::Timeout { message: None }), Outcome::Unknown(known)) => {
+                self.failing(Failure::UnknownTimeout, self.timed_out(None, Some(known), now), now)
+            }
+            (Some(Intention::Timeout { message: message @ Some(_) }), Outcome::Error(_)) => {
+                self.timed_out(message.as_ref(), None, now)
+            }
+            (Some(Intention::Timeout { message: message @ Some(_) }), Outcome::Unknown(known)) => {
                 self.timed_out(message.as_ref(), Some(known), now)
             }
             (Some(Intention::Cancel { message }), Outcome::Error(_)) => {
                 self.finished(FinalStatus::Canceled, message.clone(), now)
             }
             (Some(Intention::Pause { duration }), Outcome::Error(_)) => self.returned_to_queue(*duration, now),
-            (None, Outcome::Error(error)) => self.finished(FinalStatus::Failed, Some(error.clone()), now),
-            // The query may have committed. The error says so, and the task does not run again.
+            (None, Outcome::Error(error)) => {
+                let failed = self.finished(FinalStatus::Failed, Some(error.clone()), now);
+                self.failing(Failure::Error(error), failed, now)
+            }
+            // The query may have committed. The error says so, and the task does not run again, unless
+            // its policy permits it.
             (Some(Intention::Cancel { message: Some(message) }), Outcome::Unknown(known)) => {
                 self.finished(FinalStatus::Canceled, Some(format!("{message}\n{known}")), now)
             }
@@ -251,7 +274,7 @@ impl Task {
                 self.finished(FinalStatus::Canceled, Some(known.clone()), now)
             }
             (None | Some(Intention::Pause { .. }), Outcome::Unknown(known)) => {
-                self.finished(FinalStatus::Failed, Some(known.clone()), now)
+                self.failing(Failure::Unknown, self.finished(FinalStatus::Failed, Some(known.clone()), now), now)
             }
         }
     }
@@ -274,7 +297,21 @@ impl Task {
         if let Phase::Finished { end, .. } = &mut task.phase {
             end.tracked = Some(true);
         }
-        task
+        self.failing(Failure::Lost, task, now)
+    }
+
+    /// The task after an attempt that failed: it is retried if it has a policy that says so, else it
+    /// is `last`.
+    fn failing(&self, failure: Failure<'_>, last: Self, now: Timestamp) -> Self {
+        let Some(policy) = &self.options.retry else { return last };
+        let attempt = self.attempt + 1;
+        let expires_at = self.options.expires_at;
+        // An attempt that would begin after the end of all attempts does not take place.
+        let next = policy.delay(attempt, failure).map(|delay| now + delay);
+        match next.filter(|next| expires_at.is_none_or(|expires_at| *next < expires_at)) {
+            Some(next) => Self { attempt, ..self.waiting(Some(next), expires_at, now) },
+            None => Self { attempt, ..last },
+        }
     }
 
     /// A request for a task without a running query takes effect at once.
@@ -282,7 +319,11 @@ impl Task {
         let Request { status, error, duration } = request;
         match status {
             FinishStatus::Finished => Ok(self.finished(FinalStatus::Finished, error.clone(), now)),
-            FinishStatus::Failed => Ok(self.finished(FinalStatus::Failed, error.clone(), now)),
+            FinishStatus::Failed => {
+                let failed = self.finished(FinalStatus::Failed, error.clone(), now);
+                let reported = matches!(self.phase, Phase::Pulled { .. } | Phase::Yielded { .. });
+                Ok(if reported { self.failing(Failure::Reported, failed, now) } else { failed })
+            }
             FinishStatus::Canceled => Ok(self.finished(FinalStatus::Canceled, error.clone(), now)),
             FinishStatus::TimedOut => Ok(self.timed_out(error.as_ref(), None, now)),
             FinishStatus::Doa => Ok(self.finished(FinalStatus::Doa, error.clone(), now)),
@@ -294,7 +335,16 @@ impl Task {
 
     fn overdue(&self, now: Timestamp) -> Result<Self, Rejected> {
         passed(self.phase.times_up(), now)?;
-        Ok(self.timed_out(None, None, now))
+        // Clients may have done anything with a task that they work on.
+        let failure = match self.phase {
+            Phase::Pulled { .. } | Phase::Yielded { .. } => Failure::UnknownTimeout,
+            Phase::Ready { .. }
+            | Phase::Offered { .. }
+            | Phase::Claimed { .. }
+            | Phase::Launched { .. }
+            | Phase::Finished { .. } => Failure::Timeout,
+        };
+        Ok(self.failing(failure, self.timed_out(None, None, now), now))
     }
 
     fn finished(&self, status: FinalStatus, error: Option<String>, now: Timestamp) -> Self {
@@ -358,7 +408,7 @@ impl Task {
     }
 
     fn at(&self, phase: Phase) -> Self {
-        Self { options: self.options, run: self.run, phase }
+        Self { options: self.options.clone(), run: self.run, attempt: self.attempt, phase }
     }
 
     fn current(&self, run: Run) -> Result<(), Rejected> {

@@ -71,18 +71,19 @@ pub(crate) struct FakeStore {
 impl StoredTask {
     pub(crate) fn new(position: QueuePosition, lane: Lane, options: TaskOptions) -> Self {
         let locked_until = MonotonicTime::from_micros(i64::MIN);
-        let row = Task::pushed(options).row();
+        let row = Task::pushed(options.clone()).row();
         Self { position, lane, options, row, query: QueryProfile::default(), locked_until }
     }
 
     fn snapshot(&self, launch: LaunchState) -> Option<TaskSnapshot> {
-        let task = self.row.task(self.options, launch).ok()?;
+        let task = self.row.task(self.options.clone(), launch).ok()?;
         Some(TaskSnapshot { position: self.position, lane: self.lane.clone(), task })
     }
 
     fn head(&self) -> Head {
         let (run, times_up) = (Run(self.row.run), self.row.times_up);
-        Head { position: self.position, run, options: self.options, times_up, text_bytes: 8 }
+        let (attempt, options) = (self.row.attempt, self.options.clone());
+        Head { position: self.position, run, attempt, options, times_up, text_bytes: 8 }
     }
 
     /// The task is in the queue and may be claimed.
@@ -217,7 +218,7 @@ impl FakeStore {
                 Some(_) if task.locked_until > now.monotonic => failed.push(*id),
                 Some(_) => {
                     // As in the writer: a later `run_at` counts.
-                    let its = task.row.task(task.options, LaunchState::Claimed);
+                    let its = task.row.task(task.options.clone(), LaunchState::Claimed);
                     if let Some(next) = its.ok().and_then(|its| its.step(&Event::Promote, now.server).ok()) {
                         task.row = next.row();
                         promoted.insert(task.lane.clone());
@@ -308,7 +309,7 @@ impl FakeStore {
     /// Applies the event to the row, as the writer in the database does.
     pub(crate) fn write(&mut self, event: &TaskEvent) -> WriteAnswer {
         let Some(stored) = self.tasks.get_mut(&event.task) else { return WriteAnswer::Gone };
-        let Some(next) = event.apply(&stored.row, stored.options) else {
+        let Some(next) = event.apply(&stored.row, stored.options.clone()) else {
             if stored.row.processed.is_some() {
                 self.requests.retain(|id, _| !event.settles.contains(id));
             }

@@ -44,7 +44,7 @@ impl Reference {
 }
 
 fn head(position: QueuePosition) -> Head {
-    Head { position, run: Run::NONE, options: TaskOptions::default(), times_up: None, text_bytes: 1 }
+    Head { position, run: Run::NONE, attempt: 0, options: TaskOptions::default(), times_up: None, text_bytes: 1 }
 }
 
 #[derive(Debug, Clone)]

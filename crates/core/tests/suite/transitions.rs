@@ -2,8 +2,8 @@
 //! compared with [`Task::step`] over every phase and every event.
 
 use pgasync_core::{
-    Event, FinishStatus, Intention, Outcome, Phase, PhaseName, Rejected, Request, Row, RowState, Span, TIMED_OUT, Task,
-    TaskOptions, Timestamp, example_events, example_tasks,
+    Event, Failure, FinishStatus, Intention, Outcome, Phase, PhaseName, Rejected, Request, Row, RowState, Span,
+    TIMED_OUT, Task, TaskOptions, Timestamp, example_events, example_tasks,
 };
 
 /// The request that applies when the query ends: a status, a message, a duration.
@@ -29,7 +29,7 @@ fn ends(status: FinishStatus) -> bool {
 /// The row with this status.
 fn becomes(
     row: &Row,
-    options: TaskOptions,
+    options: &TaskOptions,
     status: FinishStatus,
     error: Option<String>,
     wait: Option<Span>,
@@ -65,11 +65,12 @@ fn becomes(
         },
         eligible_when: if waits { later(wait.map(|wait| now + wait), options, now) } else { None },
         run: row.run,
+        attempt: row.attempt,
     }
 }
 
 /// A time before which a task does not run, and its `run_at` if that is still to come and later.
-fn later(time: Option<Timestamp>, options: TaskOptions, now: Timestamp) -> Option<Timestamp> {
+fn later(time: Option<Timestamp>, options: &TaskOptions, now: Timestamp) -> Option<Timestamp> {
     match (time, options.run_at) {
         (Some(time), Some(run_at)) if run_at > now && run_at > time => Some(run_at),
         (None, Some(run_at)) if run_at > now => Some(run_at),
@@ -79,7 +80,7 @@ fn later(time: Option<Timestamp>, options: TaskOptions, now: Timestamp) -> Optio
 
 #[expect(clippy::too_many_lines, reason = "one arm an event")]
 fn step_columns(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
-    let (row, options) = (task.row(), task.options);
+    let (row, options) = (task.row(), &task.options);
     let state = row.state();
     if state == RowState::Finished {
         return match event {
@@ -136,9 +137,11 @@ fn step_columns(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
             of_the_deadline || intention.as_ref().is_none_or(|first| ends(r.status) && !ends(wanted(first).0))
         }
         Event::Request(_) => true,
+        Event::GiveUp { .. } => waits,
         Event::Release | Event::Restart => false,
     };
-    happens.then(|| match event {
+    let failure = failure(&row, task, event, intention.as_ref()).filter(|_| happens && options.retry.is_some());
+    let next = happens.then(|| match event {
         Event::Promote => Row { eligible_when: later(None, options, now), ..row.clone() },
         Event::Claim { default_timeout } | Event::Take { default_timeout } => started(default_timeout),
         Event::Offer { .. } => Row { tracked: Some(true), eligible_when: None, ..row.clone() },
@@ -166,11 +169,50 @@ fn step_columns(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
         }
         Event::Deadline if !launched => becomes(&row, options, FinishStatus::TimedOut, None, None, now),
         Event::Request(r) if !launched => becomes(&row, options, r.status, r.error.clone(), r.duration, now),
+        Event::GiveUp { error } => becomes(&row, options, FinishStatus::Failed, Some(error.clone()), None, now),
         Event::Launch | Event::Deadline | Event::Request(_) | Event::Release | Event::Restart => row.clone(),
-    })
+    });
+    next.map(|next| failure.map_or(next.clone(), |failure| failing(&row, next, options, failure, now)))
 }
 
-fn ended(row: &Row, options: TaskOptions, wanted: Option<Wanted>, outcome: &Outcome, now: Timestamp) -> Row {
+/// The row after a failed attempt, where `last` is the row without a further attempt.
+fn failing(row: &Row, last: Row, options: &TaskOptions, failure: Failure<'_>, now: Timestamp) -> Row {
+    let attempt = row.attempt + 1;
+    let delay = options.retry.as_ref().and_then(|policy| policy.delay(attempt, failure));
+    match delay.map(|delay| now + delay).filter(|next| options.expires_at.is_none_or(|at| *next < at)) {
+        Some(next) => Row {
+            run: row.run,
+            attempt,
+            times_up: options.expires_at,
+            eligible_when: later(Some(next), options, now),
+            ..Row::default()
+        },
+        None => Row { attempt, ..last },
+    }
+}
+
+/// How the event fails the attempt, if it does.
+fn failure<'a>(row: &Row, task: &Task, event: &'a Event, intention: Option<&Intention>) -> Option<Failure<'a>> {
+    let with_client = row.yielded.is_some() || task.phase.name() == PhaseName::Pulled;
+    let by_deadline = intention == Some(&Intention::Timeout { message: None });
+    let pauses = matches!(intention, Some(Intention::Pause { .. }));
+    match event {
+        Event::QueryEnded { outcome: Outcome::Error(text), .. } if intention.is_none() => Some(Failure::Error(text)),
+        Event::QueryEnded { outcome: Outcome::Error(_), .. } if by_deadline => Some(Failure::Timeout),
+        Event::QueryEnded { outcome: Outcome::Unknown(_), .. } if intention.is_none() || pauses => {
+            Some(Failure::Unknown)
+        }
+        Event::QueryEnded { outcome: Outcome::Unknown(_), .. } if by_deadline => Some(Failure::UnknownTimeout),
+        Event::Deadline if task.phase.name() == PhaseName::Launched => None,
+        Event::Deadline => Some(if with_client { Failure::UnknownTimeout } else { Failure::Timeout }),
+        Event::Abandon { .. } => Some(Failure::Lost),
+        Event::GiveUp { .. } => Some(Failure::Unreachable),
+        Event::Request(request) if request.status == FinishStatus::Failed && with_client => Some(Failure::Reported),
+        _ => None,
+    }
+}
+
+fn ended(row: &Row, options: &TaskOptions, wanted: Option<Wanted>, outcome: &Outcome, now: Timestamp) -> Row {
     let stands = |(status, _, _): &Wanted| match outcome {
         Outcome::Error(_) => true,
         Outcome::Ok => !matches!(status, FinishStatus::Canceled | FinishStatus::TimedOut | FinishStatus::Paused),

@@ -18,6 +18,7 @@ mod published;
 mod registration;
 mod registry;
 mod requests;
+mod retry;
 mod review;
 mod row_event;
 mod rows;

@@ -1,11 +1,14 @@
 //! Reading rows that `async.lead_rows` and similar functions return.
 
+use std::sync::Arc;
+
 use pgasync_core::{
     FinishStatus, Head, Intention, Lane, LaneKind, LaunchState, PoolName, Priority, QueuePosition, Row as TaskRow, Run,
     Span, TargetName, TaskId, TaskOptions, TaskSnapshot, Timestamp,
 };
 use pgasync_pg::Row;
 
+use super::retry::retry_policy;
 use crate::wire::{WireInterval, WireTimestamp};
 
 /// A task as the table has it, without its query.
@@ -25,7 +28,7 @@ impl StoredTask {
     /// The task as the core takes it; `None` for a row that no sequence of transitions leads to.
     pub(super) fn snapshot(&self, launched: bool) -> Option<TaskSnapshot> {
         let launch = if launched { LaunchState::Launched(None::<Intention>) } else { LaunchState::Claimed };
-        let task = self.row.task(self.options, launch).ok()?;
+        let task = self.row.task(self.options.clone(), launch).ok()?;
         Some(TaskSnapshot { position: self.position, lane: self.lane.clone(), task })
     }
 
@@ -36,7 +39,7 @@ impl StoredTask {
         Some(Self {
             position: QueuePosition { priority: Priority(row.get("priority")), entered: time(row, "entered")?, task },
             lane: lane(row.get("pool"), row.get("target"), client_pulled)?,
-            options: options(row, client_pulled),
+            options: options(row, task, client_pulled),
             row: row_with(row, row.get("run")),
         })
     }
@@ -59,6 +62,7 @@ fn row_with(row: &Row, run: i32) -> TaskRow {
         tracked: row.get("tracked"),
         eligible_when: time(row, "eligible_when"),
         run,
+        attempt: row.get("attempt"),
     }
 }
 
@@ -72,7 +76,8 @@ pub(super) fn head(row: &Row, kind: LaneKind) -> Option<Head> {
     Some(Head {
         position,
         run: Run(row.get("run")),
-        options: options(row, kind == LaneKind::Pull),
+        attempt: row.get("attempt"),
+        options: options(row, position.task, kind == LaneKind::Pull),
         times_up: time(row, "times_up"),
         text_bytes: u64::try_from(row.get::<_, i32>("text_bytes")).unwrap_or(0),
     })
@@ -101,7 +106,7 @@ pub(super) fn status(label: &str) -> Option<FinishStatus> {
     FinishStatus::ALL.into_iter().find(|status| status.as_str() == label)
 }
 
-fn options(row: &Row, client_pulled: bool) -> TaskOptions {
+fn options(row: &Row, task: TaskId, client_pulled: bool) -> TaskOptions {
     TaskOptions {
         client_pulled,
         asynchronous_finish: row.get("asynchronous_finish"),
@@ -109,5 +114,6 @@ fn options(row: &Row, client_pulled: bool) -> TaskOptions {
         manual_timeout: span(row, "manual_timeout"),
         run_at: time(row, "run_at"),
         expires_at: time(row, "expires_at"),
+        retry: row.get::<_, Option<&str>>("retry").and_then(|copy| retry_policy(task, copy)).map(Arc::new),
     }
 }

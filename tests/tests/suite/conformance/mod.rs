@@ -52,6 +52,7 @@ mod push;
 mod push_options;
 mod queries;
 mod restart;
+mod retries;
 mod routines;
 mod scripts_of_the_original;
 mod sessions_are_clean;

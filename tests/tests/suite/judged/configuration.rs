@@ -17,6 +17,8 @@ fn standing() -> Value {
     json!({
         "targets": [{"target": "there", "connection_string": ""}, {"target": "gone", "connection_string": "", "retired": true}],
         "concurrency_pools": [{"concurrency_pool": "p", "max_workers": 3}],
+        "retry_policies": [{"retry_policy": "r"}, {"retry_policy": "used", "max_attempts": 2}],
+        "control": {"default_retry": "used"},
     })
 }
 
@@ -91,6 +93,31 @@ fn documents() -> Vec<Value> {
         json!({"concurrency_pools": [{"concurrency_pool": "new"}]}),
         json!({"concurrency_pools": [{"concurrency_pool": "p"}, {"concurrency_pool": "p"}]}),
         json!({"concurrency_pools": [{"concurrency_pool": "p", "retired": true}]}),
+        json!({"retry_policies": {}}),
+        json!({"retry_policies": []}),
+        json!({"retry_policies": [], "control": {"default_retry": "none"}}),
+        json!({"retry_policies": [{"retry_policy": "used"}]}),
+        json!({"retry_policies": [{"retry_policy": "used"}, {"retry_policy": "used"}]}),
+        json!({"retry_policies": [{"retry_policy": "none"}]}),
+        json!({"retry_policies": [{"max_attempts": 1}]}),
+        json!({"retry_policies": [{"retry_policy": "new"}], "control": {"default_retry": "new"}}),
+        json!({"retry_policies": [{"retry_policy": "r"}], "targets": [{"target": "there", "default_retry": "used"}]}),
+        json!({"control": {"default_retry": "missing"}}),
+        json!({"targets": [{"target": "there"}, {"target": "gone", "default_retry": "missing"}]}),
+        json!({"targets": [{"target": "there", "default_retry": "r"}]}),
+        json!({"targets": [{"target": "there", "default_retry": "none"}]}),
+        json!({"retry_policies": [{"retry_policy": "used", "sqlstates": ["40", "40001", "transient", "any", "reported"]}]}),
+        json!({"retry_policies": [{"retry_policy": "used", "sqlstates": ["40", "4000"]}]}),
+        json!({"retry_policies": [{"retry_policy": "used", "sqlstates": ["4a"]}]}),
+        json!({"retry_policies": [{"retry_policy": "used", "sqlstates": vec!["40"; 100]}]}),
+        json!({"retry_policies": [{"retry_policy": "used", "sqlstates": vec!["40"; 101]}]}),
+        json!({"retry_policies": [{"retry_policy": "used", "max_attempts": 1_000}]}),
+        json!({"retry_policies": [{"retry_policy": "used", "max_attempts": 1_001}]}),
+        json!({"retry_policies": [{"retry_policy": "used", "backoff": 1.001, "jitter": 0.999}]}),
+        json!({"retry_policies": [{"retry_policy": "used", "backoff": 1.0001}]}),
+        json!({"retry_policies": [{"retry_policy": "used", "backoff": 0.999}]}),
+        json!({"retry_policies": [{"retry_policy": "used", "backoff": 100.001}]}),
+        json!({"retry_policies": [{"retry_policy": "used", "jitter": 1.001}]}),
     ];
     for length in [127, 128] {
         // Of two bytes each.
@@ -124,6 +151,7 @@ fn documents() -> Vec<Value> {
             "self_connection_string",
             "startup_routines",
             "loop_routines",
+            "default_retry",
         ] {
             documents.push(json!({"control": {key: value}}));
         }
@@ -138,9 +166,15 @@ fn documents() -> Vec<Value> {
             "connection_string",
             "default_timeout",
             "max_sessions",
+            "default_retry",
         ] {
             documents.push(json!({"targets": [{"target": "there", key: value}]}));
         }
+        for key in ["max_attempts", "delay", "backoff", "delay_max", "jitter", "sqlstates", "timeouts", "may_run_twice"]
+        {
+            documents.push(json!({"retry_policies": [{"retry_policy": "used", key: value}]}));
+        }
+        documents.push(json!({"retry_policies": [{"retry_policy": "used"}, {"retry_policy": value}]}));
         documents.push(json!({"targets": [{"target": value, "connection_string": ""}]}));
         documents.push(json!({"concurrency_pools": [{"concurrency_pool": "p", "max_workers": value}]}));
         documents
@@ -153,7 +187,7 @@ fn documents() -> Vec<Value> {
 
 /// A random document of a few settings and names. Most of them are valid.
 fn generated(seed: &mut Seed) -> Value {
-    const SETTINGS: [(&str, &[&str]); 21] = [
+    const SETTINGS: [(&str, &[&str]); 22] = [
         ("enabled", &["true", "false"]),
         ("workers", &["1", "7", "2147483647"]),
         ("idle_sleep", &["0", "0.5", "0.00001", "86400"]),
@@ -175,8 +209,9 @@ fn generated(seed: &mut Seed) -> Value {
         ("loop_routines", &["[\"g()\", \"h()\"]"]),
         ("pid", &["1", "[]"]),
         ("version", &["\"1\""]),
+        ("default_retry", &["\"none\"", "\"r\"", "\"used\"", "\"a\""]),
     ];
-    const OF_TARGETS: [(&str, &[&str]); 10] = [
+    const OF_TARGETS: [(&str, &[&str]); 11] = [
         ("max_workers", &["0", "3", "4"]),
         ("max_concurrency", &["3", "4", "9"]),
         ("connection_string", &["\"\"", "\"dbname=x\"", "\"port=1\""]),
@@ -186,6 +221,7 @@ fn generated(seed: &mut Seed) -> Value {
         ("concurrency_track_yielded", &["true", "false"]),
         ("session_reset", &["true", "false"]),
         ("tags", &["[]", "[\"x\"]", "[\"x\", \"y\"]", "[\"x\", \"\"]"]),
+        ("default_retry", &["\"none\"", "\"r\"", "\"used\""]),
         ("retired", &["true", "false", "false"]),
     ];
     const OF_POOLS: [(&str, &[&str]); 4] = [
@@ -193,6 +229,18 @@ fn generated(seed: &mut Seed) -> Value {
         ("starts_max", &["0", "0", "5"]),
         ("interval", &["\"1 minute\"", "\"0.5 s\""]),
         ("retired", &["true", "false"]),
+    ];
+    const OF_POLICIES: [(&str, &[&str]); 10] = [
+        ("max_attempts", &["1", "5", "1000"]),
+        ("delay", &["\"5 seconds\"", "\"00:00:00.000001\""]),
+        ("backoff", &["1", "1.5", "100"]),
+        ("delay_max", &["\"1 day\"", "\"1 mon\""]),
+        ("jitter", &["0", "0.25", "1"]),
+        ("sqlstates", &["[]", "[\"40\", \"transient\"]", "[\"XX000\"]"]),
+        ("timeouts", &["true", "false"]),
+        ("unreachable", &["true", "false"]),
+        ("unknown", &["true", "false"]),
+        ("may_run_twice", &["true", "false"]),
     ];
     const NAMES: [&str; 7] = ["a", "b", "c", "there", "gone", "async.self", "p"];
 
@@ -234,9 +282,16 @@ fn generated(seed: &mut Seed) -> Value {
     if seed.chance(40) {
         document.insert("concurrency_pools".to_owned(), Value::Array(list(seed, "concurrency_pool", &OF_POOLS)));
     }
+    if seed.chance(40) {
+        let mut policies = list(seed, "retry_policy", &OF_POLICIES);
+        // Most documents keep the policy that is a default.
+        let kept = ["used", "r"].into_iter().filter(|_| seed.chance(85)).collect::<Vec<_>>();
+        policies.extend(kept.iter().map(|name| json!({"retry_policy": name})));
+        document.insert("retry_policies".to_owned(), Value::Array(policies));
+    }
     if seed.chance(2) {
         document.insert(
-            (*seed.pick(&["control", "targets", "concurrency_pools", "x"])).to_owned(),
+            (*seed.pick(&["control", "targets", "concurrency_pools", "retry_policies", "x"])).to_owned(),
             seed.pick(&values).clone(),
         );
     }
@@ -256,6 +311,7 @@ fn tables(configuration: &Configuration) -> Value {
             "concurrency_track_yielded": target.concurrency_track_yielded,
             "session_reset": target.session_reset,
             "tags": target.tags,
+            "default_retry": target.default_retry,
             "retired": target.retired,
         });
         (name.clone(), row)
@@ -266,6 +322,21 @@ fn tables(configuration: &Configuration) -> Value {
             "starts_max": pool.starts_max,
             "interval": pool.interval.map(Span::as_micros),
             "retired": pool.retired,
+        });
+        (name.clone(), row)
+    });
+    let policies = configuration.retry_policies.iter().map(|(name, policy)| {
+        let row = json!({
+            "max_attempts": policy.max_attempts,
+            "delay": policy.delay.as_micros(),
+            "backoff": policy.backoff,
+            "delay_max": policy.delay_max.as_micros(),
+            "jitter": policy.jitter,
+            "sqlstates": policy.sqlstates,
+            "timeouts": policy.timeouts,
+            "unreachable": policy.unreachable,
+            "unknown": policy.unknown,
+            "may_run_twice": policy.may_run_twice,
         });
         (name.clone(), row)
     });
@@ -290,9 +361,11 @@ fn tables(configuration: &Configuration) -> Value {
             "debug_log": control.debug_log,
             "target_patience": control.target_patience.as_micros(),
             "takeover_grace": control.takeover_grace.as_micros(),
+            "default_retry": control.default_retry,
         },
         "targets": targets.collect::<Map<_, _>>(),
         "pools": pools.collect::<Map<_, _>>(),
+        "policies": policies.collect::<Map<_, _>>(),
     })
 }
 

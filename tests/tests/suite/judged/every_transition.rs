@@ -3,9 +3,11 @@
 //! The arguments of `async.step_task` are the result of [`RowEvent::of`] for the event, as in the
 //! engine.
 
+use std::sync::Arc;
+
 use pgasync_core::{
-    Completion, Event, FinalStatus, FinishStatus, Intention, Outcome, Phase, Rejected, Request, Row, RowEvent, Run,
-    Span, Task, TaskOptions, TaskTimes, Timestamp,
+    Completion, Event, FinalStatus, FinishStatus, Intention, Outcome, Phase, Rejected, Request, RetryPolicy, Row,
+    RowEvent, Run, Span, Task, TaskId, TaskOptions, TaskTimes, Timestamp,
 };
 use pgasync_tests::Database;
 use serde_json::{Value, json};
@@ -100,15 +102,43 @@ impl Case {
         question
     }
 
+    /// The status and the error of the attempt that the event ends, if `async.attempt` notes it: a
+    /// failed one as it would end without the policy, and any other end but a first success.
+    fn noted(&self) -> Option<(FinishStatus, Option<String>)> {
+        self.task.options.retry.as_ref()?;
+        let next = self.task.step(&self.event, NOW).ok()?;
+        let began = self.task.row().consumed.is_some() || self.task.row().yielded.is_some();
+        let failed = next.attempt > self.task.attempt;
+        let plain = TaskOptions { retry: None, ..self.task.options.clone() };
+        let last = Task { options: plain, ..self.task.clone() }.step(&self.event, NOW).ok()?;
+        match (&self.task.phase, last.phase) {
+            (Phase::Finished { .. }, _) => None,
+            (_, Phase::Finished { end, .. }) => {
+                let first_success = end.status == FinalStatus::Finished && self.task.attempt == 0;
+                (failed || began && !first_success).then(|| (end.status.into(), end.error))
+            }
+            (_, _) => None,
+        }
+    }
+
     fn disagreement(&self, answer: &Value) -> Option<String> {
         let agree = match &self.expected {
             Err(None) => answer.is_string(),
             Err(Some(words)) => answer == words,
-            Ok(row) => *answer == json!(row),
+            Ok(row) => *answer == with_noted(row, self.noted()),
         };
         let Self { task, event, row_event, expected } = self;
         (!agree).then(|| format!("{event:?}\n  on {task:?}\n  as {row_event:?}\n  core {expected:?}\n  sql  {answer}"))
     }
+}
+
+/// A row as SQL describes it, with the attempt that is noted.
+fn with_noted(row: &Row, noted: Option<(FinishStatus, Option<String>)>) -> Value {
+    let (status, error) = noted.unzip();
+    let mut row = json!(row);
+    row["ended_as"] = json!(status);
+    row["ended_with"] = json!(error.flatten());
+    row
 }
 
 /// Whether the rejection of the event depends on the launch state, which the row does not have: the
@@ -157,7 +187,30 @@ pub(super) fn row(task: &Task) -> Value {
     row["manual_timeout"] = json!(options.manual_timeout);
     row["run_at"] = json!(options.run_at);
     row["expires_at"] = json!(options.expires_at);
+    row["retry"] = json!(options.retry.as_deref().map(copied));
+    if options.retry.is_none() {
+        row["attempt"] = Value::Null;
+    }
     row
+}
+
+/// A policy as `async.copy_retry_policy` puts it into the row.
+pub(super) fn copied(policy: &RetryPolicy) -> Value {
+    let thousandths = |number: u32| f64::from(number) / 1_000.0;
+    json!({
+        "name": "judged",
+        "max_attempts": policy.max_attempts,
+        "delay_us": policy.delay.as_micros(),
+        "backoff": thousandths(policy.backoff),
+        "delay_max_us": policy.delay_max.as_micros(),
+        "jitter": thousandths(policy.jitter),
+        "sqlstates": policy.sqlstates,
+        "timeouts": policy.timeouts,
+        "unreachable": policy.unreachable,
+        "unknown": policy.unknown,
+        "may_run_twice": policy.may_run_twice,
+        "commits": policy.commits,
+    })
 }
 
 /// The cases, and the number of accepted ones.
@@ -227,7 +280,12 @@ fn tasks() -> Vec<Task> {
             let pulls = matches!(phase, Phase::Offered { .. } | Phase::Pulled { .. });
             let runs = matches!(phase, Phase::Claimed { .. } | Phase::Launched { .. });
             if !(pulls && !options.client_pulled || runs && options.client_pulled) {
-                tasks.push(Task { options, run: Run(3), phase: phase.clone() });
+                if options.retry.is_some() {
+                    let task = Task { options: options.clone(), run: Run(3), attempt: 0, phase: phase.clone() };
+                    tasks.push(task);
+                }
+                let attempt = i32::from(options.retry.is_some());
+                tasks.push(Task { options, run: Run(3), attempt, phase: phase.clone() });
             }
         }
     }
@@ -257,22 +315,56 @@ fn options() -> Vec<TaskOptions> {
         for asynchronous_finish in [false, true] {
             for track_yielded in [false, true] {
                 for manual_timeout in [None, Some(MANUAL_TIMEOUT)] {
-                    let plain = TaskOptions {
+                    let options = TaskOptions {
                         client_pulled,
                         asynchronous_finish,
                         track_yielded,
                         manual_timeout,
                         ..TaskOptions::default()
                     };
-                    all.push(plain);
                     if !asynchronous_finish && !track_yielded {
-                        all.extend(own_times().map(|(run_at, expires_at)| TaskOptions { run_at, expires_at, ..plain }));
+                        let timed = |(run_at, expires_at)| TaskOptions { run_at, expires_at, ..options.clone() };
+                        all.extend(own_times().map(timed));
                     }
+                    all.push(options);
                 }
             }
         }
+        for policy in policies() {
+            let options = TaskOptions { client_pulled, retry: Some(Arc::new(policy)), ..TaskOptions::default() };
+            all.push(TaskOptions { track_yielded: true, ..options.clone() });
+            all.push(TaskOptions { asynchronous_finish: true, ..options });
+        }
     }
     all
+}
+
+/// Policies that differ in what they retry. The delay after the first and the second failure is that
+/// of the policy: `small_rules` judges longer ones, and the jitter.
+fn policies() -> Vec<RetryPolicy> {
+    let careful = RetryPolicy {
+        task: TaskId(1),
+        max_attempts: 3,
+        delay: Span::micros(1_500_001),
+        backoff: 1_000,
+        delay_max: Span::seconds(60),
+        jitter: 0,
+        sqlstates: vec!["transient".to_owned()],
+        timeouts: true,
+        unreachable: true,
+        unknown: false,
+        may_run_twice: false,
+        commits: false,
+    };
+    let bold = RetryPolicy {
+        sqlstates: vec!["22".to_owned(), "reported".to_owned()],
+        unknown: true,
+        may_run_twice: true,
+        ..careful.clone()
+    };
+    let used_up = RetryPolicy { max_attempts: 2, ..bold.clone() };
+    let half_done = RetryPolicy { may_run_twice: false, commits: true, ..bold.clone() };
+    vec![careful, bold, used_up, half_done]
 }
 
 fn requests() -> Vec<Request> {
@@ -300,6 +392,7 @@ fn events(task: &Task) -> Vec<Event> {
         Event::Withdraw,
         Event::Deadline,
         Event::Abandon { known },
+        Event::GiveUp { error: "the target cannot be reached".to_owned() },
         Event::Release,
         Event::Restart,
     ];
@@ -309,7 +402,9 @@ fn events(task: &Task) -> Vec<Event> {
         events.push(Event::Offer { default_timeout });
         events.push(Event::Take { default_timeout });
     }
-    for outcome in [Outcome::Ok, Outcome::Error("it broke".to_owned()), Outcome::Unknown("unknown".to_owned())] {
+    let errors = ["it broke", "22012: division by zero", "40001: could not serialize", "40003: unknown"];
+    let errors = errors.into_iter().map(|text| Outcome::Error(text.to_owned()));
+    for outcome in errors.chain([Outcome::Ok, Outcome::Unknown("unknown".to_owned())]) {
         events.push(Event::QueryEnded { run: task.run, outcome });
     }
     events.extend(requests().into_iter().map(Event::Request));

@@ -292,6 +292,11 @@ macro_rules! each_change_is_noticed {
 // The deciding and recording functions, each with the comparisons that cover it.
 each_change_is_noticed! {
     step_task by Transitions;
+    retry_delay by SmallRules;
+    is_retried_sqlstate by SmallRules;
+    may_commit by StatedRules;
+    copy_retry_policy by StatedRules;
+    delete_attempts by StatedRules;
     pool_limit by Plan;
     due_tasks by Sequences;
     deferred_tasks by Sequences;
@@ -314,12 +319,12 @@ each_change_is_noticed! {
     ends_session by SmallRules;
     release_pools by StatedRules, Sequences;
     check_constraints by Answers;
-    next_row by OneRow, Answers, Sequences;
+    next_row by OneRow, StatedRules, Answers, Sequences;
     after_row by Answers, Sequences;
     write_at_once by StatedRules, AllOrNone, Answers;
-    write_events_at_once by Batch, Answers, Sequences;
+    write_events_at_once by Batch, StatedRules, Answers, Sequences;
     write_batch by Answers;
-    write_row by OneRow, Answers, Sequences;
+    write_row by OneRow, StatedRules, Answers, Sequences;
     write_all by Answers;
     is_registered_server by StatedRules;
     is_replaced by StatedRules;

@@ -228,7 +228,7 @@ impl Waiting {
 }
 
 fn head(position: QueuePosition) -> Head {
-    Head { position, run: Run::NONE, options: TaskOptions::default(), times_up: None, text_bytes: 8 }
+    Head { position, run: Run::NONE, attempt: 0, options: TaskOptions::default(), times_up: None, text_bytes: 8 }
 }
 
 /// The first difference between the three on `queues` queues, and the number of tasks that were

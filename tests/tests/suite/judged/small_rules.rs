@@ -1,10 +1,12 @@
 //! Small rules: intentions, lost sessions, backoff.
 
-use pgasync_core::{FinishStatus, Intention, Request, Span, ends_session};
+use pgasync_core::{Failure, FinishStatus, Intention, Request, RetryPolicy, Span, TaskId, ends_session};
 use pgasync_tests::Database;
 use serde_json::{Value, json};
 
+use super::every_transition::copied;
 use super::{ask, prepared_database};
+use crate::seed::Seed;
 
 /// SQLSTATEs that end a session, similar ones, and others that engines receive.
 const CODES: &[&str] = &[
@@ -19,6 +21,7 @@ pub(super) async fn disagreements(database: &Database) -> Vec<String> {
     differ.extend(messages_that_differ(database).await);
     differ.extend(codes_that_differ(database).await);
     differ.extend(backoffs_that_differ(database).await);
+    differ.extend(retries_that_differ(database).await);
     differ
 }
 
@@ -110,6 +113,74 @@ async fn backoffs_that_differ(database: &Database) -> Vec<String> {
         }
     }
     differ
+}
+
+/// The differences between `RetryPolicy::delay` and `async.retry_delay`, for random policies.
+async fn retries_that_differ(database: &Database) -> Vec<String> {
+    let mut seed = Seed::of_this_run();
+    let texts: Vec<String> = CODES
+        .iter()
+        .map(|code| format!("{code}: it failed"))
+        .chain(["no code".to_owned(), "4000: short".to_owned()])
+        .collect();
+    let mut cases = Vec::new();
+    for _ in 0..4_000 {
+        let policy = policy(&mut seed);
+        let attempt = 1 + i32::try_from(seed.below(12)).expect("small");
+        let text = seed.pick(&texts).clone();
+        let named =
+            *seed.pick(&["error", "error", "reported", "timeout", "unknown", "unknown timeout", "unreachable", "lost"]);
+        cases.push((policy, attempt, named, text));
+    }
+    let question = |(policy, attempt, named, text): &(RetryPolicy, i32, &str, String)| json!({"retry": copied(policy), "task": policy.task.0, "attempt": attempt, "failure": named, "error": text});
+    let questions: Vec<Value> = cases.iter().map(question).collect();
+    let sql = "select jsonb_agg(judged.length(async.retry_delay(c.it -> 'retry', (c.it ->> 'task')::bigint,
+          (c.it ->> 'attempt')::int, c.it ->> 'failure', c.it ->> 'error')) order by c.place)
+        from jsonb_array_elements($1) with ordinality as c(it, place)";
+    let answers = ask(database, sql, &Value::Array(questions)).await;
+    let mut retried = 0;
+    let mut differ = Vec::new();
+    for ((policy, attempt, named, text), answer) in cases.iter().zip(answers.as_array().expect("an answer a case")) {
+        let failure = match *named {
+            "reported" => Failure::Reported,
+            "timeout" => Failure::Timeout,
+            "unknown" => Failure::Unknown,
+            "unknown timeout" => Failure::UnknownTimeout,
+            "unreachable" => Failure::Unreachable,
+            "lost" => Failure::Lost,
+            _ => Failure::Error(text),
+        };
+        let ours = policy.delay(*attempt, failure).map(Span::as_micros);
+        retried += usize::from(ours.is_some());
+        if *answer != json!(ours) {
+            differ.push(format!("{policy:?}, attempt {attempt}, {failure:?}: core {ours:?}, sql {answer}"));
+        }
+    }
+    assert!(retried > 500, "{retried} of {} cases are retried", cases.len());
+    differ
+}
+
+fn policy(seed: &mut Seed) -> RetryPolicy {
+    let names = ["transient", "any", "reported", "40", "08", "57014", "22", "XX000", "23505"];
+    let micros = |seed: &mut Seed| {
+        let largest = *seed.pick(&[1, 1_000, 20_000_000, 4_000_000_000, 100_000_000_000_000]);
+        Span::micros(i64::try_from(seed.below(largest)).expect("small"))
+    };
+    let thousandths = |seed: &mut Seed, most: u64| u32::try_from(seed.below(most + 1)).expect("small");
+    RetryPolicy {
+        task: TaskId(i64::try_from(seed.below(1 << 40)).expect("small")),
+        max_attempts: 1 + i32::try_from(seed.below(14)).expect("small"),
+        delay: micros(seed),
+        backoff: if seed.chance(20) { 1_000 } else { 1_000 + thousandths(seed, 4_000) },
+        delay_max: micros(seed),
+        jitter: if seed.chance(20) { 0 } else { thousandths(seed, 1_000) },
+        sqlstates: names.iter().filter(|_| seed.chance(30)).map(|name| (*name).to_owned()).collect(),
+        timeouts: seed.chance(60),
+        unreachable: seed.chance(60),
+        unknown: seed.chance(60),
+        may_run_twice: seed.chance(60),
+        commits: seed.chance(30),
+    }
 }
 
 #[tokio::test]

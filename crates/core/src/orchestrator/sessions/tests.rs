@@ -30,6 +30,7 @@ impl Fixture {
         let head = Head {
             position: position(9),
             run: Run::NONE,
+            attempt: 0,
             options: TaskOptions::default(),
             times_up: None,
             text_bytes: 1,

@@ -50,9 +50,11 @@ impl Tracked {
             },
             Event::Release if unwritten => Verdict::Later,
             Event::Release => Verdict::Released,
-            Event::QueryEnded { .. } | Event::Request(_) | Event::Deadline | Event::Abandon { .. } => {
-                self.record_verdict(write, answer)
-            }
+            Event::QueryEnded { .. }
+            | Event::Request(_)
+            | Event::Deadline
+            | Event::Abandon { .. }
+            | Event::GiveUp { .. } => self.record_verdict(write, answer),
             Event::Launch | Event::Promote | Event::Take { .. } | Event::Restart => {
                 debug_assert!(false, "the orchestrator writes no {:?}", write.event);
                 Verdict::Later
@@ -68,7 +70,7 @@ impl Tracked {
             // A row of one's own run that is RUNNING is never let go of.
             WriteAnswer::Row(row) if self.is_running(row) => Verdict::Later,
             WriteAnswer::Row(row) => {
-                row.task(self.task().options, LaunchState::Claimed).map_or(Verdict::Vanished, Verdict::Recorded)
+                row.task(self.task().options.clone(), LaunchState::Claimed).map_or(Verdict::Vanished, Verdict::Recorded)
             }
         }
     }
@@ -102,7 +104,7 @@ fn claim_verdict(write: &Write, answer: &WriteAnswer) -> Verdict {
         WriteAnswer::AsPredicted => Some((*write.next).clone()),
         // A trigger may have changed the deadline, say.
         WriteAnswer::Row(row) if row.state() == RowState::Running && row.run == write.next.run.0 => {
-            row.task(write.next.options, LaunchState::Claimed).ok()
+            row.task(write.next.options.clone(), LaunchState::Claimed).ok()
         }
         WriteAnswer::Row(_) | WriteAnswer::Gone | WriteAnswer::Locked | WriteAnswer::Failed(_) => None,
     };

@@ -77,6 +77,7 @@ impl Write {
             | Event::Request(_)
             | Event::Deadline
             | Event::Abandon { .. }
+            | Event::GiveUp { .. }
             | Event::GiveBack { .. }
             | Event::Release
             | Event::Launch

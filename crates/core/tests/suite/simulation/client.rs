@@ -1,8 +1,10 @@
 //! The clients: they push, request, pull and finish.
 
+use std::sync::Arc;
+
 use pgasync_core::{
-    Event, FinishStatus, Input, Lane, LaneKind, LaunchState, PoolName, Priority, QueuePosition, Request, RowState, Run,
-    Span, TargetName, TaskEvent, TaskId, TaskOptions,
+    Event, FinishStatus, Input, Lane, LaneKind, LaunchState, PoolName, Priority, QueuePosition, Request, RetryPolicy,
+    RowState, Run, Span, TargetName, TaskEvent, TaskId, TaskOptions,
 };
 
 use super::world::{POOLS, ScheduledEvent, TARGETS, World};
@@ -84,6 +86,7 @@ impl World {
             manual_timeout: self.random.percent(15).then(|| Span::seconds(self.random.within(1, 60))),
             run_at: self.random.percent(10).then(|| entered + Span::millis(self.random.spread(1, 120_000))),
             expires_at: self.random.percent(10).then(|| entered + Span::millis(self.random.spread(1, 600_000))),
+            retry: self.random.percent(30).then(|| Arc::new(self.new_policy(task))),
         };
         let own_requests =
             [FinishStatus::Deferred, FinishStatus::Finished, FinishStatus::Failed, FinishStatus::Yielded];
@@ -96,6 +99,28 @@ impl World {
         };
         let position = QueuePosition { priority, entered, task };
         Some(StoredTask { query, ..StoredTask::new(position, lane, options) })
+    }
+
+    fn new_policy(&mut self, task: TaskId) -> RetryPolicy {
+        let errors = ["transient", "any", "23", "23505"];
+        let mut sqlstates = vec![self.random.pick(&errors).unwrap_or("any").to_owned()];
+        if self.random.percent(50) {
+            sqlstates.push("reported".to_owned());
+        }
+        RetryPolicy {
+            task,
+            max_attempts: i32::try_from(self.random.within(1, 5)).unwrap_or(1),
+            delay: Span::millis(self.random.spread(10, 60_000)),
+            backoff: if self.random.percent(50) { 1_000 } else { 2_000 },
+            delay_max: Span::seconds(120),
+            jitter: if self.random.percent(50) { 0 } else { 300 },
+            sqlstates,
+            timeouts: self.random.percent(50),
+            unreachable: self.random.percent(50),
+            unknown: self.random.percent(50),
+            may_run_twice: self.random.percent(50),
+            commits: self.random.percent(10),
+        }
     }
 
     fn some_task(&mut self, like: impl Fn(&StoredTask) -> bool) -> Option<TaskId> {
@@ -134,7 +159,7 @@ impl World {
         let Some(stored) = self.store.tasks.get_mut(&id) else { return };
         let event = Event::Take { default_timeout: self.settings.timeout(&stored.lane.target) };
         let event = TaskEvent { task: id, run: Run(stored.row.run), event, launch: None, at, settles: Vec::new() };
-        if let Some(row) = event.apply(&stored.row, stored.options) {
+        if let Some(row) = event.apply(&stored.row, stored.options.clone()) {
             stored.row = row;
             self.ledger.note_pull(self.now, &stored.lane.pool);
             self.wake_leader();
@@ -149,7 +174,8 @@ impl World {
             RowState::Ready | RowState::Finished => false,
         };
         let Some(task) = self.some_task(open) else { return };
-        let request = Request::finish(FinishStatus::Finished);
+        let status = if self.random.percent(25) { FinishStatus::Failed } else { FinishStatus::Finished };
+        let request = Request::finish(status);
         self.ledger.note_request(task, &request);
         self.store.request(task, request, self.now);
         self.wake_leader();
@@ -162,7 +188,7 @@ impl World {
         let at = self.server();
         let Some(stored) = self.store.tasks.get_mut(&id) else { return };
         let restarted =
-            stored.row.task(stored.options, LaunchState::Claimed).map(|task| task.step(&Event::Restart, at));
+            stored.row.task(stored.options.clone(), LaunchState::Claimed).map(|task| task.step(&Event::Restart, at));
         // A task that has expired is not restarted.
         let Ok(Ok(restarted)) = restarted else { return };
         stored.row = restarted.row();

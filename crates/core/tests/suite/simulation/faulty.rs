@@ -60,13 +60,17 @@ pub(super) enum Bug {
     RefusedForgotten,
     /// Notifications do not wake the leader.
     NotificationIgnored,
+    /// The attempt of a task that a request ends is retried.
+    CancelRetried,
+    /// A query whose outcome is unknown counts as one that failed with an error.
+    UnknownTakenForError,
     /// A push that is open while the leader falls asleep is not waited for.
     OpenWritersIgnored,
 }
 
 impl Bug {
     /// Each bug with a seed that finds it.
-    pub(super) const ALL: [(Self, u64); 24] = [
+    pub(super) const ALL: [(Self, u64); 26] = [
         (Self::PoolTakesOneMore, 0),
         (Self::StartsAreNotSpaced, 0),
         (Self::WorkersTakeOneMore, 1),
@@ -90,6 +94,8 @@ impl Bug {
         (Self::UnreachableFreesSlot, 64),
         (Self::RefusedForgotten, 0),
         (Self::NotificationIgnored, 2),
+        (Self::CancelRetried, 0),
+        (Self::UnknownTakenForError, 0),
         (Self::OpenWritersIgnored, 210),
     ];
 }
@@ -214,6 +220,8 @@ impl FaultyOrchestrator {
                 Command::RotateMarks { launched }
             }
             (Some(Bug::UnknownRunsAgain), Command::Write(event)) => Command::Write(run_again(event)),
+            (Some(Bug::CancelRetried), Command::Write(event)) => Command::Write(forget_intention(event)),
+            (Some(Bug::UnknownTakenForError), Command::Write(event)) => Command::Write(know_error(event)),
             (Some(Bug::CancelHitsNextQuery), Command::Cancel { session, task }) => {
                 self.cancel = Some(task);
                 Command::Cancel { session, task }
@@ -325,6 +333,29 @@ fn alter_settings(bug: Option<Bug>, mut settings: Settings) -> Settings {
         settings.workers += 1;
     }
     settings
+}
+
+/// The end of the query is written without the intention of the request.
+fn forget_intention(event: TaskEvent) -> TaskEvent {
+    match event.event {
+        Event::QueryEnded { outcome: Outcome::Error(_), .. } => {
+            let outcome = Outcome::Error("23505: duplicate key".to_owned());
+            let event = TaskEvent { event: Event::QueryEnded { run: event.run, outcome }, ..event };
+            TaskEvent { launch: Some(LaunchState::Launched(None)), ..event }
+        }
+        _ => event,
+    }
+}
+
+/// Instead of recording that the outcome is unknown, the write records an error.
+fn know_error(event: TaskEvent) -> TaskEvent {
+    match event.event {
+        Event::QueryEnded { outcome: Outcome::Unknown(_), .. } => {
+            let outcome = Outcome::Error("23505: duplicate key".to_owned());
+            TaskEvent { event: Event::QueryEnded { run: event.run, outcome }, ..event }
+        }
+        _ => event,
+    }
 }
 
 /// Instead of recording that the outcome is unknown, the write returns the task as never launched.

@@ -390,7 +390,7 @@ impl World {
         let now = self.both_clocks();
         let stored = self.store.tasks.get(&event.task).filter(|_| matches!(event.event, Event::Claim { .. }));
         if let Some(stored) = stored
-            && let Some(row) = event.apply(&stored.row, stored.options)
+            && let Some(row) = event.apply(&stored.row, stored.options.clone())
             && let Some(leader) = self.leaders.get_mut(&epoch)
         {
             let at = now.monotonic_at(row.times_up.unwrap_or(pgasync_core::Timestamp::NEVER));

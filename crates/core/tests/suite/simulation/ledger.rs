@@ -130,6 +130,10 @@ impl Ledger {
         self.committed.insert((task, run));
     }
 
+    pub(super) fn has_committed(&self, task: TaskId, run: Run) -> bool {
+        self.committed.contains(&(task, run))
+    }
+
     pub(super) fn note_own_request(&mut self, task: TaskId, run: Run, status: FinishStatus) {
         self.own_request.insert((task, run), status);
     }

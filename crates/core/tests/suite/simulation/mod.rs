@@ -10,6 +10,7 @@ mod leader;
 mod ledger;
 mod promptness;
 mod random;
+mod retries;
 mod store;
 mod target;
 mod world;

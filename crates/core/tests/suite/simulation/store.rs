@@ -114,8 +114,11 @@ impl World {
         if odd {
             return Ok(WriteAnswer::Failed("a trigger raises".to_owned()));
         }
-        let Some(row) = event.apply(&stored.row, stored.options) else { return Ok(self.store.write(event)) };
+        let Some(row) = event.apply(&stored.row, stored.options.clone()) else { return Ok(self.store.write(event)) };
         self.ledger.check_write(now, server, event, stored, &row)?;
+        if let Some(stored) = self.store.tasks.get(&event.task) {
+            self.ledger.check_attempts(now, event, stored, &row, &self.store)?;
+        }
         if event.event == Event::Deadline {
             self.check_deadline(event.task)?;
         }
@@ -144,11 +147,12 @@ impl World {
         let stored = &self.store.tasks[&task];
         let by_monotonic = |at: Timestamp| self.now + (at - self.server());
         let (Some(consumed), Some(times_up)) = (stored.row.consumed, stored.row.times_up) else { return Ok(()) };
-        if by_monotonic(consumed) <= self.clock_set {
+        // A claim in the future is one from before the clock was set back.
+        if by_monotonic(consumed) <= self.clock_set || consumed > self.server() {
             return Ok(());
         }
         let applies = |request: &Request| {
-            let task = stored.row.task(stored.options, LaunchState::Claimed);
+            let task = stored.row.task(stored.options.clone(), LaunchState::Claimed);
             task.is_ok_and(|task| task.step(&Event::Request(request.clone()), self.server()).is_ok())
         };
         let lost = self

@@ -11,6 +11,9 @@ use super::Violation;
 use super::world::{ScheduledEvent, World};
 use crate::fake_store::StoredTask;
 
+/// The error of queries that fail.
+const ERROR: &str = "23505: duplicate key";
+
 type Key = (Epoch, SessionId);
 
 #[derive(Default)]
@@ -193,7 +196,12 @@ impl World {
             }
         }
         let outcome = if query_profile.fails {
-            Outcome::Error("division by zero".to_owned())
+            // A later attempt may succeed.
+            let fails_again = self.random.percent(60);
+            if let Some(stored) = self.store.tasks.get_mut(&task) {
+                stored.query.fails = fails_again;
+            }
+            Outcome::Error(ERROR.to_owned())
         } else {
             self.ledger.note_commit(task, run);
             Outcome::Ok

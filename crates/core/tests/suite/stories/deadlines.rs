@@ -13,6 +13,7 @@ const OPTIONS: TaskOptions = TaskOptions {
     manual_timeout: Some(TIMEOUT),
     run_at: None,
     expires_at: None,
+    retry: None,
 };
 
 /// A task that is brought to the state in which its deadline finds it.

@@ -14,6 +14,7 @@ const PULLED: TaskOptions = TaskOptions {
     manual_timeout: None,
     run_at: None,
     expires_at: None,
+    retry: None,
 };
 
 fn withdrawals(harness: &Harness) -> usize {

@@ -52,6 +52,11 @@ comment on column async.task.pushed_by is
 comment on column async.task.may_reach_self is
   'False when the task was pushed, or restarted, without a grant on SELF: it is not launched in a '
   'session at this database of a member of the owner. Null otherwise.';
+comment on column async.task.retry is
+  'The retry policy, as the push copied it: delays in microseconds; what is absent is false, no '
+  'jitter, or no growth of the delay. Null without a policy.';
+comment on column async.task.attempt is
+  'The number of failed attempts since the push or the last restart. Null without a policy.';
 comment on column async.task.arrived is
   'The id of the transaction that made the task READY last. Null for tasks that are older than the '
   'column.';

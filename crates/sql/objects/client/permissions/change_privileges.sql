@@ -40,6 +40,9 @@ begin
     union all
     select 'select on async.task'
     union all
+    select 'select on async.attempt'
+    where to_regclass('async.attempt') is not null
+    union all
     select 'select on async.caller'
     union all
     select 'select (client_only, version) on async.client_control'

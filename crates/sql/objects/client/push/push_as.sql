@@ -30,10 +30,12 @@ begin
   end if;
   return query
     insert into async.task (target, priority, entered, consumed, processed, finish_status, source, query, failed,
-        asynchronous_finish, task_data, concurrency_pool, manual_timeout, track_yielded, pushed_by, may_reach_self)
+        asynchronous_finish, task_data, concurrency_pool, manual_timeout, track_yielded, pushed_by, may_reach_self,
+        retry, attempt)
     select p.out_target, p.out_priority, p.out_entered, p.out_processed, p.out_processed, p.out_finish_status,
       in_source, p.out_query, p.out_failed, p.out_asynchronous_finish, p.out_task_data, p.out_concurrency_pool,
-      p.out_manual_timeout, p.out_track_yielded, p.out_pushed_by, p.out_may_reach_self
+      p.out_manual_timeout, p.out_track_yielded, p.out_pushed_by, p.out_may_reach_self,
+      p.out_retry, case when p.out_retry is not null then 0 end
     from async.prepare_push(in_caller, v_scope, in_tasks, in_run_type) p
     order by p.out_position
     returning *;

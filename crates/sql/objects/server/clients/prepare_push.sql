@@ -28,7 +28,8 @@ returns table (
   out_manual_timeout interval,
   out_track_yielded bool,
   out_pushed_by text,
-  out_may_reach_self bool)
+  out_may_reach_self bool,
+  out_retry jsonb)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -44,6 +45,7 @@ declare
   v_pool_given text;
   v_pool_is_known bool;
   v_other_pools int := 0;
+  v_retry jsonb;
 begin
   -- A loop, because planning a join for every array costs more than the pushes. Neighboring
   -- elements mostly name the same target and pool, which are then looked up once.
@@ -73,13 +75,14 @@ begin
       raise warning 'task % has no target and was not pushed', out_position using errcode = 'PA010';
       continue;
     elsif v_task.target is distinct from v_target_given then
-      select t.*, c.self_target, a.target is not null as leads_to_self into v_target
+      select t.*, c.self_target, a.target is not null as leads_to_self, coalesce(t.default_retry, c.default_retry) as retry
+      into v_target
       from async.target t
       cross join async.control c
       left join async.target_at_self a on a.target = t.target
       where t.target = v_task.target;
       if not found and upper(v_task.target) = 'SELF' then
-        select t.*, c.self_target, false as leads_to_self into v_target
+        select t.*, c.self_target, false as leads_to_self, coalesce(t.default_retry, c.default_retry) as retry into v_target
         from async.control c
         join async.target t on t.target = c.self_target;
       end if;
@@ -101,6 +104,7 @@ begin
         perform async.check_target(format('task %s: ', out_position), in_caller, in_scope, v_target.target);
       end if;
       v_target_given := v_task.target;
+      v_retry := case when v_runs and v_target.retry is not null then async.copy_retry_policy(v_target.retry) end;
     end if;
 
     if v_task.concurrency_pool is distinct from v_pool_given then
@@ -151,6 +155,10 @@ begin
     out_concurrency_pool := coalesce(v_task.concurrency_pool, v_target.target);
     out_manual_timeout := v_task.manual_timeout;
     out_track_yielded := coalesce(v_task.track_yielded, v_target.concurrency_track_yielded);
+    out_retry := v_retry;
+    if v_retry is not null and async.may_commit(v_task.query) then
+      out_retry := v_retry || '{"commits": true}';
+    end if;
     return next;
   end loop;
   if v_other_pools > 0 and v_runs then

@@ -55,6 +55,8 @@ comment on column async.control.target_patience is
   'The time that tasks wait for an unreachable target before they fail.';
 comment on column async.control.takeover_grace is
   'The time that a successor waits before it takes the lead of a lost Rust engine.';
+comment on column async.control.default_retry is
+  'The retry policy of tasks whose target has no default_retry. Null or none: no policy.';
 comment on column async.control.trigger_search_path is
   'The schemas in which triggers on async.task and routines find unqualified names. The owner sets '
   'it with async.set_trigger_search_path.';
@@ -74,6 +76,8 @@ comment on column async.target.default_timeout is
   'control.default_timeout.';
 comment on column async.target.max_sessions is
   'The most sessions that the leader has at the target, over all pools. Null is no limit.';
+comment on column async.target.default_retry is
+  'The retry policy of tasks that name none. Null: control.default_retry. none: no policy.';
 comment on column async.target.concurrency_track_yielded is
   'True when YIELDED tasks keep their pool slots, unless the task overrides it.';
 comment on column async.target.session_reset is
@@ -97,3 +101,27 @@ comment on column async.concurrency_pool.interval is
 comment on column async.concurrency_pool.retired is
   'True when the last async.configure left the pool out: it refuses new tasks and finishes its '
   'present tasks.';
+
+comment on table async.retry_policy is
+  'The retry policies. A push copies the policy of its task, so a change affects later pushes only. '
+  'Change them with async.configure.';
+comment on column async.retry_policy.retry_policy is 'The name of the policy.';
+comment on column async.retry_policy.max_attempts is
+  'How many attempts a task has, the first one included.';
+comment on column async.retry_policy.delay is 'The delay before the second attempt.';
+comment on column async.retry_policy.backoff is
+  'Each further delay is this multiple of the one before.';
+comment on column async.retry_policy.delay_max is 'The longest delay.';
+comment on column async.retry_policy.jitter is
+  'The share of a delay by which it is shortened at most. It depends on the task and the attempt.';
+comment on column async.retry_policy.sqlstates is
+  'Which errors are retried: SQLSTATEs, classes (their first two characters), transient, any, and '
+  'reported (async.finish with FAILED for a pulled or yielded task).';
+comment on column async.retry_policy.timeouts is 'True when timeouts are retried.';
+comment on column async.retry_policy.unreachable is
+  'True when tasks that waited for target_patience for an unreachable target are retried.';
+comment on column async.retry_policy.unknown is
+  'True when tasks with an unknown outcome are retried, if may_run_twice is true as well.';
+comment on column async.retry_policy.may_run_twice is
+  'True when the effects of a task may happen twice. Without it no unknown outcome is retried, and '
+  'no text of which a part may be committed when it fails.';

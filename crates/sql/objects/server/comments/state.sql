@@ -149,3 +149,14 @@ comment on column async.launch_mark.run is
   'The run of the task. In the sentinel, async.leader.generation.';
 comment on column async.launch_mark.session_id is
   'The session for the query. 0 when any registered session of the target may run it.';
+
+comment on table async.attempt is
+  'The ended attempts of tasks with a retry policy, except for a success at the first attempt.';
+comment on column async.attempt.task_id is 'The task.';
+comment on column async.attempt.run is 'The run of the task.';
+comment on column async.attempt.attempt is
+  'The number of the attempt, from 1. A restart of the task begins with 1 again.';
+comment on column async.attempt.began is 'The claim. Null if the task was not claimed.';
+comment on column async.attempt.ended is 'The end of the attempt.';
+comment on column async.attempt.status is 'How the attempt ended.';
+comment on column async.attempt.error is 'The error or message of the end.';

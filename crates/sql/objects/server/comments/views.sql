@@ -8,6 +8,10 @@ comment on column async.v_task.waited is
 comment on column async.v_task.took is
   'The time from the last start to the end, or to now. Null for a task that was not started.';
 
+comment on view async.v_dead_task is
+  'The failed tasks whose attempts are used up. async.restart_task gives one of them new attempts.';
+comment on column async.v_dead_task.retry_policy is 'The name of the retry policy.';
+
 comment on view async.v_unfinished_task is
   'Every task that has not finished. The cost does not grow with the history.';
 comment on view async.v_candidate_task is

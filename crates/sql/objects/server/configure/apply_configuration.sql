@@ -13,6 +13,7 @@ declare
   v_control jsonb := coalesce(nullif(in_configuration -> 'control', 'null'), '{}');
   v_targets jsonb := nullif(in_configuration -> 'targets', 'null');
   v_pools jsonb := nullif(in_configuration -> 'concurrency_pools', 'null');
+  v_policies jsonb := nullif(in_configuration -> 'retry_policies', 'null');
   v_self text;
   v_key text;
 begin
@@ -21,11 +22,12 @@ begin
   end if;
   select k.key into v_key
   from jsonb_object_keys(in_configuration) as k(key)
-  where k.key not in ('control', 'targets', 'concurrency_pools')
+  where k.key not in ('control', 'targets', 'concurrency_pools', 'retry_policies')
   order by k.key collate "C"
   limit 1;
   if v_key is not null then
-    perform async.refuse_configuration(v_key, 'is no section; the sections are control, targets and concurrency_pools');
+    perform async.refuse_configuration(v_key,
+      'is no section; the sections are control, targets, concurrency_pools and retry_policies');
   end if;
   lock table async.configuration_lock in exclusive mode;
 
@@ -42,6 +44,9 @@ begin
   if v_pools is not null then
     perform async.check_entries('concurrency_pools', 'concurrency_pool', v_pools);
   end if;
+  if v_policies is not null then
+    perform async.check_entries('retry_policies', 'retry_policy', v_policies);
+  end if;
   if v_targets is not null then
     v_control := async.check_targets(v_targets, v_control, v_self);
   end if;
@@ -57,6 +62,10 @@ begin
   if v_pools is not null then
     perform async.apply_pools(v_pools);
   end if;
+  if v_policies is not null then
+    perform async.apply_retry_policies(v_policies);
+  end if;
+  perform async.check_default_retries(v_control, v_targets);
   perform async.wake_leader();
 end
 $function$;

@@ -34,7 +34,8 @@ begin
     loop_routines = n.loop_routines,
     debug_log = n.debug_log,
     target_patience = n.target_patience,
-    takeover_grace = n.takeover_grace
+    takeover_grace = n.takeover_grace,
+    default_retry = n.default_retry
   from async.control o, jsonb_populate_record(o, in_control) n
   where n.* is distinct from o.*;
 

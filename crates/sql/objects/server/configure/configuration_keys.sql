@@ -1,4 +1,4 @@
--- Purpose: the keys that async.configure accepts: the columns of the three tables, and max_workers
+-- Purpose: the keys that async.configure accepts: the columns of the four tables, and max_workers
 --   for a target.
 -- Returns: section, key and kind (see async.check_setting).
 -- Raises: nothing. Locks: none.
@@ -32,6 +32,7 @@ as $function$
     ('control', 'debug_log', 'bool'),
     ('control', 'target_patience', 'interval'),
     ('control', 'takeover_grace', 'interval'),
+    ('control', 'default_retry', 'name'),
     -- Only the owner may change it: async.set_trigger_search_path.
     ('control', 'trigger_search_path', 'ignored'),
     ('target', 'target', 'name'),
@@ -44,10 +45,22 @@ as $function$
     ('target', 'concurrency_track_yielded', 'bool'),
     ('target', 'session_reset', 'bool'),
     ('target', 'tags', 'tags'),
+    ('target', 'default_retry', 'name'),
     ('target', 'retired', 'bool'),
     ('concurrency_pool', 'concurrency_pool', 'name'),
     ('concurrency_pool', 'max_workers', 'size'),
     ('concurrency_pool', 'starts_max', 'size'),
     ('concurrency_pool', 'interval', 'timeout'),
-    ('concurrency_pool', 'retired', 'bool')
+    ('concurrency_pool', 'retired', 'bool'),
+    ('retry_policy', 'retry_policy', 'policy name'),
+    ('retry_policy', 'max_attempts', 'attempts'),
+    ('retry_policy', 'delay', 'interval'),
+    ('retry_policy', 'backoff', 'factor'),
+    ('retry_policy', 'delay_max', 'interval'),
+    ('retry_policy', 'jitter', 'share'),
+    ('retry_policy', 'sqlstates', 'sqlstates'),
+    ('retry_policy', 'timeouts', 'bool'),
+    ('retry_policy', 'unreachable', 'bool'),
+    ('retry_policy', 'unknown', 'bool'),
+    ('retry_policy', 'may_run_twice', 'bool')
 $function$;

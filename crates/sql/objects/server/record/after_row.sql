@@ -22,11 +22,12 @@ begin
       when not v_found then 'gone'
       when in_diverged
         or (is_now.consumed, is_now.processed, is_now.yielded, is_now.finish_status, is_now.failed,
-            is_now.processing_error, is_now.times_up, is_now.tracked, is_now.eligible_when, is_now.run)
+            is_now.processing_error, is_now.times_up, is_now.tracked, is_now.eligible_when, is_now.run,
+            is_now.attempt)
           is distinct from
           (in_becomes.consumed, in_becomes.processed, in_becomes.yielded, in_becomes.finish_status, in_becomes.failed,
             in_becomes.processing_error, in_becomes.times_up, in_becomes.tracked, in_becomes.eligible_when,
-            in_becomes.run)
+            in_becomes.run, in_becomes.attempt)
         then 'rewritten'
     end);
   if outcome = 'locked' then

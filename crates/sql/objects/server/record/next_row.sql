@@ -4,14 +4,14 @@
 -- Returns: outcome null and the new row; or 'locked' (another transaction holds the row or its
 --   offer), 'gone', 'rejected' (with the reason). settles: whether a second statement releases the
 --   pool slot, after triggers have seen the completion. diverged: whether the requests in asked
---   changed the result of the event.
+--   changed the result of the event. noted: the attempt that ended, for async.attempt.
 -- Raises: lock_not_available while the table is locked.
 -- Locks: the row of async.task and its offer, until the transaction ends; never waits for a row.
 -- (Longer than a screen: its checks share the row that it locked.)
 create or replace function async.next_row(
   in_event async.event_t,
   out outcome text, out error text, out becomes async.task, out was_tracked bool, out settles bool,
-  out diverged bool, out asked bigint[]
+  out diverged bool, out asked bigint[], out noted async.attempt
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -70,6 +70,9 @@ begin
     return;
   end if;
   was_tracked := becomes.tracked;
+  if v_step.ended_as is not null then
+    noted := row(becomes.task_id, becomes.run, becomes.attempt + 1, becomes.consumed, v_event.at, v_step.ended_as, v_step.ended_with);
+  end if;
   settles := in_event.event not in ('CLAIM', 'OFFER', 'TAKE', 'UNREACHABLE', 'RELEASE');
   becomes.consumed := v_step.consumed;
   becomes.processed := v_step.processed;
@@ -81,5 +84,6 @@ begin
   becomes.tracked := v_step.tracked;
   becomes.eligible_when := v_step.eligible_when;
   becomes.run := v_step.run;
+  becomes.attempt := v_step.attempt;
 end
 $function$;

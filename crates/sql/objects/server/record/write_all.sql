@@ -23,7 +23,8 @@ create or replace function async.write_all(
 ) returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
-  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
+  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
+  attempt int
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -98,6 +99,7 @@ begin
     tracked := (v_row.is_now).tracked;
     eligible_when := (v_row.is_now).eligible_when;
     row_run := (v_row.is_now).run;
+    attempt := coalesce((v_row.is_now).attempt, 0);
     return next;
   end loop;
   -- One call for two functions: a busy leader asks for its triggers with every batch.

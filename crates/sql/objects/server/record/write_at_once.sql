@@ -57,7 +57,9 @@ begin
       and e.at = e.at + interval '0'
       and (e.run is null or e.run = t.run)
       and t.consumed is not null and t.yielded is null and t.processed is null and t.query is not null
-      and t.asynchronous_finish is not true and t.tracked;
+      and t.asynchronous_finish is not true and t.tracked
+      -- A success after failed attempts is noted.
+      and (t.attempt is null or t.attempt = 0);
     get diagnostics v_rows = row_count;
     -- Read again only in the session of the SQL engine, which counts pools. A RETURNING clause
     -- would cost the other engine more than this costs here.

@@ -6,7 +6,8 @@ create or replace function async.write_events(in_events async.event_t[])
 returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
-  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
+  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
+  attempt int
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,6 +1,6 @@
 -- Purpose: applies events of any kind to their tasks in one statement, by the rules of
---   async.step_task; maintains the offers, and deletes the settled requests. An event whose offer
---   another transaction holds is not applied. Only where users have no triggers.
+--   async.step_task; maintains the offers, notes failed attempts, and deletes the settled requests.
+--   An event whose offer another transaction holds is not applied. Only where users have no triggers.
 -- Returns: the events that did not fit their rows.
 -- Raises: lock_not_available when another transaction holds one of the rows, and the errors of
 --   constraints of users.
@@ -23,6 +23,7 @@ declare
   v_taken bigint[] := '{}';
   v_applied bigint[];
   v_released text[];
+  v_noted async.attempt[];
   v_requests bigint[];
 begin
   if v_ending <> '{}' then
@@ -35,7 +36,7 @@ begin
     update async.task t
     set consumed = n.consumed, processed = n.processed, yielded = n.yielded, finish_status = n.finish_status,
         failed = n.failed, processing_error = n.processing_error, times_up = n.times_up, tracked = n.tracked,
-        eligible_when = n.eligible_when, run = n.run,
+        eligible_when = n.eligible_when, run = n.run, attempt = n.attempt,
         arrived = case when n.consumed is null and n.processed is null and n.yielded is null then txid_current()
           else t.arrived end
     from unnest(in_events) e
@@ -48,11 +49,17 @@ begin
       and n.rejected is null
       and e.task_id <> all (v_taken)
     returning t.task_id, case when o.tracked and t.tracked is not true then coalesce(t.concurrency_pool, t.target) end
-      as released
+      as released,
+      case when n.ended_as is not null
+        then row(o.task_id, o.run, o.attempt + 1, o.consumed, e.at, n.ended_as, n.ended_with)::async.attempt end as noted
   )
-  select coalesce(array_agg(a.task_id), '{}'), array_agg(a.released) filter (where a.released is not null)
-  into v_applied, v_released
+  select coalesce(array_agg(a.task_id), '{}'), array_agg(a.released) filter (where a.released is not null),
+    array_agg(a.noted) filter (where a.noted is distinct from null)
+  into v_applied, v_released, v_noted
   from applied a;
+  if v_noted is not null then
+    insert into async.attempt (task_id, run, attempt, began, ended, status, error) select * from unnest(v_noted);
+  end if;
   perform async.release_pools(v_released);
 
   if v_offers <> '{}' then

@@ -32,5 +32,7 @@ select
   t.run_at,
   t.expires_at,
   t.unique_key,
-  t.unique_while
+  t.unique_while,
+  t.attempt,
+  t.retry
 from async.task t;

@@ -16,6 +16,8 @@ select
     when not s.leads and not s.enabled then 'no orchestrator leads, and async.control.enabled is false'
     when not s.leads then 'no orchestrator leads: start one with pgasync run or call async.main()'
     when not s.enabled then 'the orchestrator is stopping: async.control.enabled is false'
+    when n.kind = 'deferred' and n.back > now() and n.attempt > 0
+      then format('waits for attempt %s of %s at %s', n.attempt + 1, n.max_attempts, date_trunc('second', n.back))
     when n.kind = 'deferred' and n.back > now()
       then format('deferred: the first comes back at %s', date_trunc('second', n.back))
     when s.paused then 'no new starts: async.control.paused is true'
@@ -42,20 +44,23 @@ select
   end as reason
 from (
   select d.pool as concurrency_pool, d.target, case when d.pullable then 'pull' else 'query' end as kind,
-    b.waiting, b.more, b.oldest, b.first_task_id, null::timestamptz as back
+    b.waiting, b.more, b.oldest, b.first_task_id, null::timestamptz as back,
+    null::int as attempt, null::int as max_attempts
   from async.discover_lanes() d
   cross join lateral async.lane_backlog(d.pool, d.target, d.pullable) b
   union all
   select o.pool, o.target, 'offered', count(*), false, min(o.entered),
-    (array_agg(o.task_id order by o.priority, o.entered, o.task_id))[1], null
+    (array_agg(o.task_id order by o.priority, o.entered, o.task_id))[1], null, null, null
   from async.offer o
   group by o.pool, o.target
   union all
   -- The first 10000 deferred tasks whose deferral ends.
   select coalesce(e.concurrency_pool, e.target), e.target, 'deferred', count(*), sum(count(*)) over () >= 10000,
-    min(e.entered), (array_agg(e.task_id order by e.eligible_when, e.task_id))[1], min(e.eligible_when)
+    min(e.entered), (array_agg(e.task_id order by e.eligible_when, e.task_id))[1], min(e.eligible_when),
+    (array_agg(e.attempt order by e.eligible_when, e.task_id))[1],
+    (array_agg((e.retry ->> 'max_attempts')::int order by e.eligible_when, e.task_id))[1]
   from (
-    select r.task_id, r.concurrency_pool, r.target, r.entered, r.eligible_when
+    select r.task_id, r.concurrency_pool, r.target, r.entered, r.eligible_when, r.attempt, r.retry
     from async.task r
     where r.eligible_when is not null and r.processed is null
     order by r.eligible_when

@@ -1,6 +1,8 @@
 //! Pushes and configurations.
 
-use pgasync_core::{Document, FinalStatus, Span, Task, TaskOptions};
+use std::sync::Arc;
+
+use pgasync_core::{Document, FinalStatus, RetryPolicy, Span, Task, TaskId, TaskOptions};
 use serde_json::{Value, json};
 
 use super::{Model, ModelTask, POOLS, TARGETS};
@@ -16,11 +18,14 @@ impl Model {
             let target = self.seed.pick(&live).clone();
             let settings = self.configuration.targets[&target].clone();
             let pool = self.pool();
+            self.next_id += 1;
+            let runs = ["EXECUTE", "EXECUTE_NOASYNC"].contains(&run_type);
             let options = TaskOptions {
                 client_pulled: settings.asynchronous_finish && self.seed.chance(60),
                 asynchronous_finish: settings.asynchronous_finish && !["EXECUTE_NOASYNC", "EMPTY"].contains(&run_type),
                 track_yielded: settings.concurrency_track_yielded,
                 manual_timeout: self.seed.chance(40).then(|| self.span()),
+                retry: self.retry(&target).filter(|_| runs).map(Arc::new),
                 ..TaskOptions::default()
             };
             let track_yielded = self.seed.chance(50).then(|| self.seed.chance(50));
@@ -36,13 +41,19 @@ impl Model {
                 "DOA" => Task::born_finished(options, FinalStatus::Doa, self.now),
                 _ => Task::pushed(options),
             };
-            self.next_id += 1;
             ids.push(self.next_id);
             let pool = pool.unwrap_or_else(|| target.clone());
             let model_task = ModelTask { task, target, pool, priority, entered: self.now, timeout: None };
             self.tasks.insert(self.next_id, model_task);
         }
         self.emit(json!({"do": "push", "tasks": pushed, "run_type": run_type}), json!(ids));
+    }
+
+    /// The policy of the next task, at this target.
+    fn retry(&self, target: &str) -> Option<RetryPolicy> {
+        let of_target = self.configuration.targets[target].default_retry.as_ref();
+        let name = of_target.or(self.configuration.control.default_retry.as_ref())?;
+        Some(self.configuration.retry_policies.get(name)?.of_task(TaskId(self.next_id), false))
     }
 
     /// A pool that accepts new tasks, or none.
@@ -59,11 +70,15 @@ impl Model {
 
     pub(super) fn configure(&mut self) {
         let mut document = json!({});
+        if self.seed.chance(50) || self.configuration.retry_policies.is_empty() {
+            document["retry_policies"] = json!([self.policy("bold", true), self.policy("careful", false)]);
+        }
         if self.seed.chance(50) {
             let (workers, pool) = (10 + self.seed.below(15), 3 + self.seed.below(4));
             let timeout = interval(self.span());
             document["control"] =
                 json!({"workers": workers, "default_timeout": timeout, "default_concurrency_pool_workers": pool});
+            document["control"]["default_retry"] = json!(self.seed.pick(&["none", "careful"]));
         }
         if self.seed.chance(60) || self.configuration.targets.len() == 1 {
             let targets: Vec<Value> = TARGETS
@@ -87,8 +102,20 @@ impl Model {
         self.emit(json!({"do": "configure", "document": document}), configured);
     }
 
+    fn policy(&mut self, name: &str, may_run_twice: bool) -> Value {
+        let sqlstates = if may_run_twice { json!(["any", "reported"]) } else { json!(["40"]) };
+        json!({
+            "retry_policy": name, "max_attempts": 2 + self.seed.below(3), "delay": interval(self.span()),
+            "backoff": 1.5, "jitter": 0.2, "sqlstates": sqlstates, "timeouts": true, "unknown": true,
+            "may_run_twice": may_run_twice,
+        })
+    }
+
     pub(super) fn target(&mut self, name: &str) -> Value {
         let mut target = json!({"target": name, "connection_string": ""});
+        if self.seed.chance(60) {
+            target["default_retry"] = json!(self.seed.pick(&["none", "bold", "bold", "careful"]));
+        }
         if self.seed.chance(70) {
             target["max_workers"] = json!(3 + self.seed.below(8));
         }

@@ -81,10 +81,12 @@ impl Model {
             Event::Take { default_timeout },
             Event::Deadline,
             Event::Abandon { known: "its session cannot be reached".to_owned() },
+            Event::GiveUp { error: "the target cannot be reached".to_owned() },
             Event::Release,
             Event::Restart,
             Event::QueryEnded { run, outcome: Outcome::Ok },
             Event::QueryEnded { run, outcome: Outcome::Error("it broke".to_owned()) },
+            Event::QueryEnded { run, outcome: Outcome::Error("40001: could not serialize".to_owned()) },
             Event::QueryEnded { run, outcome: Outcome::Unknown("its session is gone".to_owned()) },
         ];
         for status in FinishStatus::ALL.into_iter().chain([FinishStatus::Paused, FinishStatus::Deferred]) {

@@ -24,7 +24,12 @@ create function judged.tables() returns jsonb language sql as $$
     'pools', (
       select coalesce(jsonb_object_agg(p.concurrency_pool, to_jsonb(p) - 'concurrency_pool'
         || jsonb_build_object('interval', judged.length(p.interval))), '{}')
-      from async.concurrency_pool p))
+      from async.concurrency_pool p),
+    'policies', (
+      select coalesce(jsonb_object_agg(p.retry_policy, to_jsonb(p) - 'retry_policy' || jsonb_build_object(
+        'delay', judged.length(p.delay), 'delay_max', judged.length(p.delay_max),
+        'backoff', (p.backoff * 1000)::int, 'jitter', (p.jitter * 1000)::int)), '{}')
+      from async.retry_policy p))
 $$;
 
 -- What each document of each chain is refused with, or what it makes of the tables; nothing stays of any chain.

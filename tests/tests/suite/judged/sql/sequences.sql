@@ -79,17 +79,20 @@ begin
       select e.task_id from unnest(v_events) e where e.task_id <> all (array(select l.task_id from unnest(v_left) l)));
   end if;
   v_events := judged.events(v_asked.events, v_batched, in_now);
-  -- Row by row, what was asked of a query at its very end counts as well; what was asked of another does not.
+  -- Row by row, what was asked of a query at its very end counts as well; what was asked of another does not. The
+  -- deadline, which has no message, is not asked.
   if async.has_user_triggers() then
     insert into async.request (task_id, status) values (-1, 'FAILED');
     insert into async.request (task_id, status, error_message, duration)
     select (e.it ->> 'id')::bigint, (e.it ->> 'status')::async.finish_status_t, e.it ->> 'message',
       judged.span((e.it ->> 'duration')::bigint)
     from jsonb_array_elements(v_asked.events) e(it)
-    where e.it ->> 'name' like 'END%' and e.it ->> 'status' is not null;
+    where e.it ->> 'name' like 'END%' and e.it ->> 'status' is not null
+      and (e.it ->> 'status' <> 'TIMED_OUT' or e.it ->> 'message' is not null);
     v_events := judged.events((
       select jsonb_agg(
-        case when e.it ->> 'name' like 'END%' then e.it || '{"status": null, "message": null, "duration": null}'
+        case when e.it ->> 'name' like 'END%'
+            and (e.it ->> 'status' is distinct from 'TIMED_OUT' or e.it ->> 'message' is not null) then e.it || '{"status": null, "message": null, "duration": null}'
           else e.it end order by e.place)
       from jsonb_array_elements(v_asked.events) with ordinality as e(it, place)), '{}', in_now);
   end if;
@@ -239,7 +242,7 @@ begin
       changed as (
         select t.task_id, t.ctid as place, o.ctid as offer_place, judged.contract(
             t.consumed, t.processed, t.yielded, t.finish_status, t.failed, t.processing_error, t.times_up, t.tracked,
-            t.eligible_when, t.run)
+            t.eligible_when, t.run, t.attempt)
           || jsonb_build_object('target', t.target, 'concurrency_pool', t.concurrency_pool, 'priority', t.priority,
             'asynchronous_finish', t.asynchronous_finish, 'track_yielded', t.track_yielded,
             'manual_timeout', judged.length(t.manual_timeout),

@@ -92,6 +92,40 @@ create function judged.end(in_ids bigint[], in_runs int[]) returns text[] langua
     array_fill(now(), array[cardinality(in_ids)]), '{}')) e
 $$;
 
+-- The attempts that a writer notes. Tasks with a policy fail at the first (1) and the last attempt (3), and succeed at
+-- the second (2) and the first one (5). A task without one fails (4).
+create function judged.attempts(in_how text) returns text language plpgsql as $$
+declare
+  v_events async.event_t[];
+begin
+  truncate async.task, async.request, async.offer, async.attempt;
+  insert into async.task (task_id, target, query, run, consumed, times_up, tracked, retry, attempt)
+  select i, 't', 'select 1', 1, timestamptz '2026-01-01', 'infinity', true,
+    case when i <> 4 then '{"max_attempts": 3, "delay_us": 1, "delay_max_us": 1, "sqlstates": ["any"]}'::jsonb end,
+    case when i in (1, 5) then 0 when i = 2 then 1 when i = 3 then 2 end
+  from generate_series(1, 5) i;
+  v_events := array(
+    select row(i, 1, case when i in (2, 5) then 'END_OK' else 'END_ERROR' end, timestamptz '2026-01-02', null, null,
+      case when i not in (2, 5) then '40001: x' end, null, null, null)::async.event_t
+    from generate_series(1, 5) i
+    where in_how <> 'ends' or i not in (2, 5));
+  case in_how
+    when 'at once' then
+      perform async.write_events_at_once(v_events);
+    when 'by row' then
+      perform async.write_row(e, null) from unnest(v_events) e;
+    when 'ends' then
+      perform async.write_at_once('{}', '{}', '{}', '{}', '{2,5}', '{1,1}', '{2026-01-02,2026-01-02}', v_events);
+  end case;
+  if exists (select from async.task t where (t.processed is null) <> (t.task_id = 1)) then
+    raise exception 'another task than the first one has not ended';
+  end if;
+  return (
+    select string_agg(concat_ws(' ', a.task_id, a.run, a.attempt, a.status, a.error), ', ' order by a.task_id)
+    from async.attempt a where a.began = '2026-01-01' and a.ended = '2026-01-02');
+end
+$$;
+
 -- What became of a task.
 create function judged.became(in_task_id bigint) returns text language sql stable as $$
   select concat_ws(' ',

@@ -5,7 +5,8 @@ create function judged.step(in_question jsonb) returns jsonb language sql set en
   select jsonb_agg(
     case when s.rejected is not null then to_jsonb(s.rejected) else judged.contract(
       s.consumed, s.processed, s.yielded, s.finish_status, s.failed, s.processing_error, s.times_up, s.tracked,
-      s.eligible_when, s.run) end
+      s.eligible_when, s.run, s.attempt)
+      || jsonb_build_object('ended_as', s.ended_as, 'ended_with', s.ended_with) end
     order by c.place)
   from (
     select p.place, t.task, e.event
@@ -107,7 +108,7 @@ begin
   return jsonb_build_object('answer', to_jsonb(v_answer), 'rows', (
     select jsonb_object_agg(t.task_id, judged.contract(
       t.consumed, t.processed, t.yielded, t.finish_status, t.failed, t.processing_error, t.times_up, t.tracked,
-      t.eligible_when, t.run))
+      t.eligible_when, t.run, t.attempt))
     from async.task t));
 end
 $$;

@@ -6,8 +6,8 @@
 --   the task has ended as S; only a restart moves it  FINISHED; neither RESTART nor RELEASE
 --   the task has not finished                         RESTART, RELEASE; not FINISHED
 --   the task holds no slot                            RELEASE; not tracked
---   the task does not wait                            CLAIM, OFFER, PROMOTE; not READY, or PROMOTE
---                                                     of an offered task
+--   the task does not wait                            CLAIM, OFFER, PROMOTE, GIVE_UP; not READY, or
+--                                                     PROMOTE, GIVE_UP of an offered task
 --   the task is for clients to pull; offer it         CLAIM without a query
 --   the task has a query; claim it                    OFFER with a query
 --   the task is offered already                       OFFER
@@ -28,12 +28,15 @@
 --   expires_at.
 --   The phases (a CHECK cannot state them: they are derived, see async.task_execution_state):
 --   phase     becomes
---   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE), READY (OFFER,
---             WITHDRAW, PROMOTE, REQUEST)
---   RUNNING   READY (GIVE_BACK, a deferral or a pause), YIELDED or FINISHED (END_*, UNREACHABLE;
---             REQUEST and DEADLINE of a pulled task)
---   YIELDED   FINISHED (REQUEST, DEADLINE), READY (a deferral or a pause)
+--   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE, GIVE_UP), READY (OFFER,
+--             WITHDRAW, PROMOTE, REQUEST, a retry)
+--   RUNNING   READY (GIVE_BACK, a deferral, a pause or a retry), YIELDED or FINISHED (END_*,
+--             UNREACHABLE; REQUEST and DEADLINE of a pulled task)
+--   YIELDED   FINISHED (REQUEST, DEADLINE), READY (a deferral, a pause or a retry)
 --   FINISHED  READY (RESTART), FINISHED (RELEASE)
+--   A task with a policy whose attempt fails is READY again if async.retry_delay gives a delay.
+--   attempt counts the failed attempts. ended_as and ended_with are the status and the error of the
+--   attempt that async.attempt notes; null for none.
 -- Raises: nothing.
 -- Locks: none. (No SET clause: the planner inlines the function into the statements that use it.
 --   The offsets prevent it from copying a computed value into every column.)
@@ -58,7 +61,10 @@ create or replace function async.step_task(
   times_up timestamptz,
   tracked bool,
   eligible_when timestamptz,
-  run int
+  run int,
+  attempt int,
+  ended_as async.finish_status_t,
+  ended_with text
 ) language sql immutable as $function$
   select
     s.rejected,
@@ -77,7 +83,7 @@ create or replace function async.step_task(
     case s.next_phase when 'FINISHED' then s.status <> 'FINISHED' when 'KEPT' then t.failed end,
     case s.next_phase when 'FINISHED' then s.error when 'KEPT' then t.processing_error end,
     case
-      when in_event = 'RESTART' then t.expires_at
+      when in_event = 'RESTART' or s.delay is not null then t.expires_at
       -- Before a claim, times_up is null or expires_at.
       when in_event in ('CLAIM', 'TAKE') then least(t.expires_at,
         coalesce(nullif(t.times_up, t.expires_at), in_now + coalesce(t.manual_timeout, in_timeout), 'infinity'))
@@ -99,16 +105,33 @@ create or replace function async.step_task(
       when in_event = 'OFFER' then null
       when s.next_phase = 'READY' then greatest(
         case when t.run_at > in_now then t.run_at end,
+        in_now + s.delay,
         case when in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN') then in_now + in_duration end)
     end,
     -- A task that is given back keeps its run number: the launch marks may contain the run.
-    t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end
+    t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end,
+    case
+      when t.retry is null then t.attempt
+      when in_event = 'RESTART' then 0
+      when s.failure is not null then t.attempt + 1
+      else t.attempt
+    end,
+    case when s.is_noted then s.status end,
+    case when s.is_noted then s.error end
   from (
     select
       r.phase,
       r.status,
       r.error,
+      r.failure,
+      r.delay,
+      -- A success at the first attempt is not noted.
+      t.retry is not null and (r.failure is not null
+        or (t.consumed is not null or t.yielded is not null)
+          and r.status in ('FINISHED', 'FAILED', 'CANCELED', 'TIMED_OUT', 'DOA')
+          and (r.status <> 'FINISHED' or t.attempt > 0)) as is_noted,
       case
+        when r.delay is not null then 'READY'
         when in_event in ('CLAIM', 'TAKE') then 'RUNNING'
         when in_event = 'RELEASE' then 'KEPT'
         when r.status in ('FINISHED', 'FAILED', 'CANCELED', 'TIMED_OUT', 'DOA') then 'FINISHED'
@@ -133,6 +156,8 @@ create or replace function async.step_task(
           when t.eligible_when > in_now then 'the task may not run yet'
           when t.times_up <= in_now then 'the task''s deadline has passed'
         end
+        when in_event = 'GIVE_UP' and (r.phase <> 'READY' or t.query is null and t.tracked) then 'the task does not wait'
+        when in_event = 'GIVE_UP' then null
         when in_event in ('TAKE', 'WITHDRAW') then case
           when r.phase <> 'READY' or t.query is not null or t.tracked is not true
             then 'the task is not offered'
@@ -160,41 +185,68 @@ create or replace function async.step_task(
         else 'there is no such event'
       end as rejected
     from (
-      select
-        case
-          when t.processed is not null then 'FINISHED'
-          when t.yielded is not null then 'YIELDED'
-          when t.consumed is not null then 'RUNNING'
-          else 'READY'
-        end as phase,
-        case in_event
-          when 'END_OK' then case
-            -- The query committed before the cancel reached it.
-            when in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')
-              then case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t
-            else in_status
-          end
-          when 'END_ERROR' then coalesce(in_status, 'FAILED')
-          -- The query may have committed, so a pause does not run it again.
-          when 'END_UNKNOWN' then coalesce(nullif(in_status, 'PAUSED'), 'FAILED')
-          when 'REQUEST' then in_status
-          when 'DEADLINE' then 'TIMED_OUT'
-          when 'UNREACHABLE' then 'TIMED_OUT'
-        end as status,
-        case
-          when in_event = 'END_OK'
-            and (in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')) then null
-          when in_event in ('DEADLINE', 'UNREACHABLE') or in_status = 'TIMED_OUT'
-            then coalesce(in_message, 'the task did not finish in time')
-              || case when in_event in ('UNREACHABLE', 'END_UNKNOWN') then coalesce(E'\n' || in_known, '') else '' end
-          when in_event in ('END_ERROR', 'END_UNKNOWN') and in_status is null then in_known
-          -- The cancel is not confirmed: it may have come too late.
-          when in_event = 'END_UNKNOWN' and in_status = 'CANCELED'
-            then coalesce(in_message || E'\n' || in_known, in_message, in_known)
-          -- A pause is not confirmed either, and the task fails.
-          when in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then in_known
-          else in_message
-        end as error
+      select p.*,
+        -- An attempt that would begin after the end of all attempts does not take place.
+        case when p.failure is not null then (
+          select d.delay
+          from (select async.retry_delay(t.retry, t.task_id, t.attempt + 1, p.failure, p.error) as delay) d
+          where t.expires_at is null or in_now + d.delay < t.expires_at)
+        end as delay
+      from (
+        select
+          case
+            when t.processed is not null then 'FINISHED'
+            when t.yielded is not null then 'YIELDED'
+            when t.consumed is not null then 'RUNNING'
+            else 'READY'
+          end as phase,
+          case in_event
+            when 'END_OK' then case
+              -- The query committed before the cancel reached it.
+              when in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')
+                then case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t
+              else in_status
+            end
+            when 'END_ERROR' then coalesce(in_status, 'FAILED')
+            -- The query may have committed, so a pause does not run it again.
+            when 'END_UNKNOWN' then coalesce(nullif(in_status, 'PAUSED'), 'FAILED')
+            when 'REQUEST' then in_status
+            when 'DEADLINE' then 'TIMED_OUT'
+            when 'UNREACHABLE' then 'TIMED_OUT'
+            when 'GIVE_UP' then 'FAILED'
+          end as status,
+          case
+            when in_event = 'END_OK'
+              and (in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')) then null
+            when in_event in ('DEADLINE', 'UNREACHABLE') or in_status = 'TIMED_OUT'
+              then coalesce(in_message, 'the task did not finish in time')
+                || case when in_event in ('UNREACHABLE', 'END_UNKNOWN') then coalesce(E'\n' || in_known, '') else '' end
+            when in_event in ('END_ERROR', 'END_UNKNOWN') and in_status is null then in_known
+            -- The cancel is not confirmed: it may have come too late.
+            when in_event = 'END_UNKNOWN' and in_status = 'CANCELED'
+              then coalesce(in_message || E'\n' || in_known, in_message, in_known)
+            -- A pause is not confirmed either, and the task fails.
+            when in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then in_known
+            else in_message
+          end as error,
+          -- How the attempt failed. A request beats a retry, except one that says FAILED of a task that
+          -- a client works on.
+          case
+            when t.retry is null or t.processed is not null then null
+            when in_event = 'END_ERROR' and in_status is null then 'error'
+            when in_event = 'DEADLINE' and t.consumed is null and t.yielded is null
+              or in_event = 'END_ERROR' and in_status = 'TIMED_OUT' and in_message is null then 'timeout'
+            when in_event = 'END_UNKNOWN' and (in_status is null or in_status = 'PAUSED') then 'unknown'
+            when in_event = 'END_UNKNOWN' and in_status = 'TIMED_OUT' and in_message is null
+              or in_event = 'DEADLINE' then 'unknown timeout'
+            -- The query may still run, so it is not retried.
+            when in_event = 'UNREACHABLE' then 'lost'
+            when in_event = 'GIVE_UP' then 'unreachable'
+            when in_event = 'REQUEST' and in_status = 'FAILED' and (t.consumed is not null or t.yielded is not null)
+              then 'reported'
+          end as failure
+        offset 0
+      ) p
       offset 0
     ) r
     offset 0

@@ -22,7 +22,7 @@ begin
       async.tasks_backing_off(in_now));
     continue when v_ids is null;
     perform from async.leader_write(in_now, null, null, null, null, null, array(
-      select row(i, null, 'REQUEST', in_now, 'FAILED',
+      select row(i, null, case when v_lane.unknown then 'REQUEST' else 'GIVE_UP' end, in_now, 'FAILED',
         case when v_lane.unknown then format('target "%s" does not exist', v_lane.target)
           else format('target "%s" could not be reached for %s: %s', v_lane.target, v_lane.target_patience,
             v_lane.last_error) end, null, null, null, null)::async.event_t
