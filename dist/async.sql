@@ -261,6 +261,41 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0019_client_push_options.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0019_client_push_options') then
+    execute $ddl$
+-- The options of async.push. A task without them has nulls.
+alter table async.task
+  -- The task is not eligible before this time.
+  add column run_at timestamptz
+    constraint task_run_at_finite check (isfinite(run_at)),
+  -- The deadline of the whole task: times_up is never later.
+  add column expires_at timestamptz
+    constraint task_expires_at_finite check (isfinite(expires_at)),
+  -- At most one task with unique_key is unfinished, or waits for its first claim, at each target.
+  add column unique_key text,
+  add column unique_while text
+    constraint task_unique_while_known check (unique_while in ('unfinished', 'waiting')),
+  add constraint task_unique_key_says_while check ((unique_key is null) = (unique_while is null));
+
+-- What an element of async.push_many has besides the members of async.task_push_t. A migration may add
+-- attributes at the end.
+create type async.push_options_t as (
+  source text,
+  run_at timestamptz,
+  expires_at timestamptz,
+  unique_key text,
+  unique_while text,
+  on_conflict text
+);
+$ddl$;
+    insert into async.migration (migration) values ('0019_client_push_options');
+  end if;
+end
+$migrate$;
+
 -- migrations/0020_client_retries.sql
 do $migrate$
 begin
@@ -1143,6 +1178,236 @@ begin
 end
 $function$;
 
+-- push/forward_push_many
+-- Purpose: async.push_many on a client database, within the targets of the caller. Times without a
+--   zone count in the zone and the style of this session.
+-- Returns: as async.push_many.
+-- Raises: PA082; the errors of async.forward and of async.push_many on the server.
+-- Locks: none on this database.
+create or replace function async.forward_push_many(in_caller name, in_scope async.scope_t, in_tasks jsonb)
+returns table (task_id bigint, duplicate bool)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.check_forwarded_target(format('task %s: ', u.place), in_caller, in_scope, u.target)
+  from (
+    select e.value ->> 'target' as target, min(e.place) as place
+    from jsonb_array_elements(case when jsonb_typeof(in_tasks) = 'array' then in_tasks else '[]' end)
+      with ordinality as e(value, place)
+    where jsonb_typeof(e.value -> 'target') = 'string'
+    group by 1
+  ) u
+  order by u.place;
+  return query
+    select (f.result::jsonb ->> 'task_id')::bigint, (f.result::jsonb ->> 'duplicate')::bool
+    from async.forward(format(
+      'select pg_catalog.to_jsonb(p)::text from async.push_many_forwarded(%L::jsonb, %L::async.scope_t, %L, %L) p',
+      in_tasks, in_scope, current_setting('timezone'), current_setting('datestyle'))) as f(result);
+end
+$function$;
+
+-- push/push_many_as
+-- Purpose: async.push_many for the role that read in_ticket from async.caller, at targets within
+--   in_within (null: any).
+-- Returns: as async.push_many.
+-- Raises: as async.push_many; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: as async.push_many.
+create or replace function async.push_many_as(
+  in_caller name,
+  in_ticket bytea,
+  in_tasks jsonb,
+  in_within async.scope_t) returns table (task_id bigint, duplicate bool)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_scope async.scope_t := async.scope_of(in_caller, in_ticket, in_within);
+begin
+  if async.client_only() then
+    return query select f.task_id, f.duplicate from async.forward_push_many(in_caller, v_scope, in_tasks) f;
+  else
+    return query select p.task_id, p.duplicate from async.push_many_now(in_caller, v_scope, in_tasks) p;
+  end if;
+end
+$function$;
+
+-- push/push_many
+-- Purpose: pushes tasks in the transaction of the caller: an array of objects whose keys are the
+--   options of async.push, with query and target. On a client database the server pushes the tasks and
+--   commits on its own. It runs as the caller, whose role async.caller proves to async.push_many_as.
+-- Returns: one row for each element, in the order of the array: the id of the new task, or that of the
+--   task that has the unique key already (duplicate). The id is null if a trigger kept the row out.
+-- Raises: PA01D for a document, an option or a value that is invalid, PA01E for times and PA01F for a
+--   unique key that cannot be, PA01G when the key is taken and on_conflict is error, PA01H when
+--   another transaction holds a key for too long, and the errors of async.push_tasks. Each names the
+--   element, counted from 1. Then nothing is pushed.
+-- Locks: as async.wake_leader. A push of unique keys waits for the transactions that push the same
+--   keys, up to lock_timeout, or for 10 seconds if that is 0.
+create or replace function async.push_many(_tasks jsonb)
+returns table (task_id bigint, duplicate bool)
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return query
+    select p.task_id, p.duplicate
+    from async.caller c
+    cross join lateral async.push_many_as(c.caller, c.ticket, _tasks, null) p;
+end
+$function$;
+
+-- push/push_many_forwarded
+-- Purpose: async.push_many as a client database calls it on its server, at targets within those that
+--   it granted to its own caller, with the time zone and the style of dates of its session. The grants
+--   of the role that the client database connects as count as well.
+-- Returns: as async.push_many.
+-- Raises: as async.push_many.
+-- Locks: as async.push_many.
+create or replace function async.push_many_forwarded(
+  in_tasks jsonb,
+  in_within async.scope_t,
+  in_time_zone text,
+  in_date_style text) returns table (task_id bigint, duplicate bool)
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform set_config('timezone', in_time_zone, true), set_config('datestyle', in_date_style, true);
+  return query
+    select p.task_id, p.duplicate
+    from async.caller c
+    cross join lateral async.push_many_as(c.caller, c.ticket, in_tasks, in_within) p;
+end
+$function$;
+
+-- push/push
+-- Purpose: pushes one task with options, as async.push_many does.
+-- Returns: the id of the task; that of the present task if it has the unique key already.
+-- Raises: as async.push_many.
+-- Locks: as async.push_many.
+create or replace function async.push(
+  _query text,
+  _target text,
+  priority int default null,
+  concurrency_pool text default null,
+  timeout interval default null,
+  task_data jsonb default null,
+  track_yielded bool default null,
+  source text default null,
+  run_at timestamptz default null,
+  expires_at timestamptz default null,
+  unique_key text default null,
+  unique_while text default null,
+  on_conflict text default null) returns bigint
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (
+    select p.task_id
+    from async.caller c
+    cross join lateral async.push_many_as(c.caller, c.ticket, jsonb_build_array(jsonb_build_object(
+      'query', _query, 'target', _target, 'priority', priority, 'concurrency_pool', concurrency_pool,
+      'timeout', timeout, 'task_data', task_data, 'track_yielded', track_yielded, 'source', source,
+      'run_at', run_at, 'expires_at', expires_at, 'unique_key', unique_key, 'unique_while', unique_while,
+      'on_conflict', on_conflict)), null) p);
+end
+$function$;
+
+-- push/push_each
+-- Purpose: pushes one query to each of some targets, with the same options.
+-- Returns: the ids of the tasks, in the order of the targets, as async.push returns them.
+-- Raises: as async.push_many.
+-- Locks: as async.push_many.
+create or replace function async.push_each(
+  _query text,
+  _targets text[],
+  priority int default null,
+  concurrency_pool text default null,
+  timeout interval default null,
+  task_data jsonb default null,
+  track_yielded bool default null,
+  source text default null,
+  run_at timestamptz default null,
+  expires_at timestamptz default null,
+  unique_key text default null,
+  unique_while text default null,
+  on_conflict text default null) returns setof bigint
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_element constant jsonb := jsonb_build_object(
+    'query', _query, 'priority', priority, 'concurrency_pool', concurrency_pool, 'timeout', timeout,
+    'task_data', task_data, 'track_yielded', track_yielded, 'source', source, 'run_at', run_at,
+    'expires_at', expires_at, 'unique_key', unique_key, 'unique_while', unique_while, 'on_conflict', on_conflict);
+begin
+  return query
+    select p.task_id
+    from async.caller c
+    cross join lateral async.push_many_as(c.caller, c.ticket, (
+      select coalesce(jsonb_agg(v_element || jsonb_build_object('target', t.target) order by t.place), '[]')
+      from unnest(_targets) with ordinality as t(target, place)), null) p;
+end
+$function$;
+
+-- push/targets_as
+-- Purpose: async.targets for the role that read in_ticket from async.caller, within in_within (null:
+--   any).
+-- Returns: as async.targets.
+-- Raises: as async.targets; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: none.
+create or replace function async.targets_as(in_caller name, in_ticket bytea, in_tag text, in_within async.scope_t)
+returns text[]
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_scope async.scope_t := async.scope_of(in_caller, in_ticket, in_within);
+begin
+  if async.client_only() then
+    return (
+      select array(select jsonb_array_elements_text(f.result::jsonb))
+      from async.forward(format('select pg_catalog.to_jsonb(async.targets_forwarded(%L, %L::async.scope_t))::text',
+        in_tag, v_scope)) as f(result));
+  end if;
+  return array(
+    select t.target from async.target t
+    where in_tag = any (t.tags) and not t.retired and async.may_use_target(v_scope, t.target)
+    order by t.target collate "C");
+end
+$function$;
+
+-- push/targets
+-- Purpose: the targets with a tag, without retired ones and those that the caller may not use.
+-- Returns: their names, in order; an empty array if there are none.
+-- Raises: the errors of async.forward on a client database.
+-- Locks: none.
+create or replace function async.targets(_tag text) returns text[]
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (select async.targets_as(c.caller, c.ticket, _tag, null) from async.caller c);
+end
+$function$;
+
+-- push/targets_forwarded
+-- Purpose: async.targets as a client database calls it on its server, within the targets that it
+--   granted to its own caller.
+-- Returns: as async.targets.
+-- Raises: as async.targets.
+-- Locks: none.
+create or replace function async.targets_forwarded(in_tag text, in_within async.scope_t) returns text[]
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (select async.targets_as(c.caller, c.ticket, in_tag, in_within) from async.caller c);
+end
+$function$;
+
 -- requests/forward_finish
 -- Purpose: async.finish on a client database.
 -- Returns: nothing. The warning of the server is raised here.
@@ -1275,8 +1540,9 @@ $function$;
 --   nothing. It runs as the caller, whose role async.caller proves to async.restart_as.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
---   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target that the
---   caller was not granted.
+--   known to be gone, PA033 for a task with nothing to run, PA034 for a task that has expired,
+--   PA035 while another task has its unique key, PA082 for a task at a target that the caller was not
+--   granted.
 -- Locks: the row of the task, until the end of the transaction.
 create or replace function async.restart_task(_task_id bigint) returns void
 language plpgsql security invoker
@@ -1469,7 +1735,8 @@ as $function$
 declare
   -- On a client database, finish, cancel and defer call request_finish.
   c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_as,push_forwarded,
-    push_task,finish,request_finish,cancel,defer,restart_task,restart,restart_as,restart_forwarded,get_tasks,pull_as,
+    push_task,push,push_many,push_many_as,push_many_forwarded,push_each,targets,targets_as,targets_forwarded,finish,
+    request_finish,cancel,defer,restart_task,restart,restart_as,restart_forwarded,get_tasks,pull_as,
     get_tasks_forwarded,wait_for_latch,task_execution_state,interval_pretty,
     next_time}';
   c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server_as,log,tail,tail_once,
@@ -1886,8 +2153,8 @@ comment on column async.task.processing_error is
 comment on column async.task.asynchronous_finish is
   'True when the end of the query makes the task YIELDED, and async.finish finishes it.';
 comment on column async.task.times_up is
-  'The deadline. It is set at the first claim and stays through deferrals. infinity when the task '
-  'has no deadline.';
+  'The deadline. It is set at the first claim and stays through deferrals. Before that it is '
+  'expires_at. infinity when the task has no deadline.';
 comment on column async.task.task_data is 'JSON data of the client, stored with the task.';
 comment on column async.task.concurrency_pool is
   'The pool that limits the task. Null is the pool of its target.';
@@ -1900,7 +2167,8 @@ comment on column async.task.tracked is
 comment on column async.task.track_yielded is
   'True when the task keeps its pool slot while it is YIELDED.';
 comment on column async.task.eligible_when is
-  'A deferred task does not run before this time. Null when it was not deferred.';
+  'The task does not run before this time: its run_at, or the end of a deferral or a pause. Null '
+  'otherwise.';
 comment on column async.task.run is
   'The number of claims so far. A result names the run that it ends, so a late result never ends '
   'a newer run.';
@@ -1918,6 +2186,16 @@ comment on column async.task.attempt is
 comment on column async.task.arrived is
   'The id of the transaction that made the task READY last. Null for tasks that are older than the '
   'column.';
+comment on column async.task.run_at is
+  'The task does not run before this time, whatever happens to it. Null when it may run at once.';
+comment on column async.task.expires_at is
+  'The deadline of the whole task, waiting and all runs included. Null when it does not expire.';
+comment on column async.task.unique_key is
+  'At most one task with this key, at each target, is unfinished, or waits for its first start: see '
+  'unique_while. Null for tasks without a key.';
+comment on column async.task.unique_while is
+  'How long the task has its unique key: unfinished, until its end, or waiting, until its first '
+  'claim. Null without a key.';
 
 comment on table async.role_grant is
   'What async.grant_client and async.grant_admin gave to which roles. async.v_grant shows it.';
@@ -1970,6 +2248,29 @@ comment on function async.push_tasks(async.task_push_t[], async.task_run_type_t,
   'pushes nothing. On a client database the server pushes, and commits on its own.';
 comment on function async.push_task(async.task_push_t, async.task_run_type_t, text) is
   'Pushes one task and returns its id. Raises what async.push_tasks raises.';
+comment on function async.push_many(jsonb) is
+  'Pushes tasks with options: an array of objects with the keys query, target, and those of '
+  'async.push. Returns for each element, in order, the id of the new task, or that of the task that '
+  'has its unique key already, and whether it is such a duplicate. Raises PA010 to PA01H and PA082 '
+  'with the element, and then pushes nothing.';
+comment on function async.push(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text,
+    text, text) is
+  'Pushes one task with options and returns its id, or that of the task that has its unique key '
+  'already. Raises what async.push_many raises.';
+comment on function async.push_each(text, text[], int, text, interval, jsonb, bool, text, timestamptz, timestamptz,
+    text, text, text) is
+  'Pushes one query to each of some targets, with the same options. Returns the ids in the order of '
+  'the targets. Raises what async.push_many raises.';
+comment on function async.targets(text) is
+  'The targets with a tag, in order, without retired ones and those that the caller may not use.';
+comment on function async.push_many_as(name, bytea, jsonb, async.scope_t) is
+  'async.push_many for the role that read the ticket from async.caller.';
+comment on function async.push_many_forwarded(jsonb, async.scope_t, text, text) is
+  'async.push_many as a client database calls it on its server, with the grants of its caller.';
+comment on function async.targets_as(name, bytea, text, async.scope_t) is
+  'async.targets for the role that read the ticket from async.caller.';
+comment on function async.targets_forwarded(text, async.scope_t) is
+  'async.targets as a client database calls it on its server, with the grants of its caller.';
 comment on function async.finish(bigint[], async.finish_status_t, text, interval) is
   'Asks the orchestrator to end tasks with a status, to defer them (DEFERRED, by _duration) or to '
   'pause them (PAUSED). Does not wait. Takes effect after the commit of the caller''s transaction. '
@@ -1985,7 +2286,7 @@ comment on function async.defer(bigint[], interval) is
 comment on function async.restart(bigint[]) is
   'Restarts finished tasks, all or none; for those of async.v_dead_task, say. See restart_task.';
 comment on function async.restart_task(bigint) is
-  'Resets a finished task to READY at once and clears its results. Raises PA030 to PA033, PA082.';
+  'Resets a finished task to READY at once and clears its results. Raises PA030 to PA035, PA082.';
 comment on function async.get_tasks(text, int, interval) is
   'Takes up to _limit tasks without a query at a target, and waits up to _timeout (at most one '
   'minute) for the first. Finish each with async.finish before its times_up. No task is returned '

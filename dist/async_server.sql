@@ -806,6 +806,36 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0019_push_options.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0019_push_options') then
+    execute $ddl$
+-- The options of async.push on a server, and the tags of targets.
+
+-- Tasks that wait for a time arrive as well: the leader learns the time.
+drop index async.task_arrived;
+create index task_arrived on async.task (arrived)
+  where consumed is null and processed is null and yielded is null;
+
+-- The task that has a unique key. The run is zero until the first claim.
+create unique index task_unique_key on async.task (target, unique_key)
+  where unique_key is not null and processed is null and (unique_while = 'unfinished' or run = 0);
+
+alter table async.target add column tags text[] not null default '{}'
+  constraint target_tags_not_null check (array_position(tags, null) is null);
+
+-- Functions whose results differ now.
+drop function if exists
+  async.lead_rows(bigint[]),
+  async.lead_heads(text[], text[], bool[], int[], int[], timestamptz[], bigint[]),
+  async.lead_arrivals(txid_snapshot, int);
+$ddl$;
+    insert into async.migration (migration) values ('0019_push_options');
+  end if;
+end
+$migrate$;
+
 -- migrations/0020_retries.sql
 do $migrate$
 begin
@@ -871,6 +901,37 @@ drop function if exists async.lead_arrivals(txid_snapshot, int);
 drop function if exists async.prepare_push(name, async.scope_t, async.task_push_t[], async.task_run_type_t);
 $ddl$;
     insert into async.migration (migration) values ('0020_retries');
+  end if;
+end
+$migrate$;
+
+-- migrations/0024_depth_of_claims.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0024_depth_of_claims') then
+    execute $ddl$
+-- A look at the lanes reads few tasks of each, and more of a lane that is claimed from.
+drop function if exists async.plan_claims(async.lane_t[], int, bigint[], timestamptz);
+$ddl$;
+    insert into async.migration (migration) values ('0024_depth_of_claims');
+  end if;
+end
+$migrate$;
+
+-- migrations/0025_limits_on_starts.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0025_limits_on_starts') then
+    execute $ddl$
+-- A pool may limit how many of its tasks start in a time.
+alter table async.concurrency_pool
+  add column starts_max int not null default 0,
+  add column interval interval,
+  add constraint concurrency_pool_starts_max_is_not_negative check (starts_max >= 0),
+  add constraint concurrency_pool_interval_is_positive check (interval > '0'),
+  add constraint concurrency_pool_starts_have_an_interval check (starts_max = 0 or interval is not null);
+$ddl$;
+    insert into async.migration (migration) values ('0025_limits_on_starts');
   end if;
 end
 $migrate$;
@@ -1131,7 +1192,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'a00fb0ac57397f09'::text
+  select 'd49ce97d42788441'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1182,6 +1243,28 @@ $function$;
 create or replace function async.name_bytes_max()
 returns int language sql immutable parallel safe as $function$
   select 255
+$function$;
+
+-- decide/limits/unique_key_bytes_max
+-- Purpose: the limit on the length of a unique key, in bytes. With the name of the target it fits an
+--   entry of an index.
+-- Returns: int.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.unique_key_bytes_max() returns int
+language sql immutable parallel safe as $function$
+  select 1024
+$function$;
+
+-- decide/limits/unique_key_wait_max
+-- Purpose: the time that a push waits for another transaction that holds one of its unique keys, if the
+--   caller has set no lock_timeout.
+-- Returns: a value for lock_timeout.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.unique_key_wait_max() returns text
+language sql immutable parallel safe as $function$
+  select '10s'
 $function$;
 
 -- decide/limits/refuse_query
@@ -1242,7 +1325,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_functions constant name[] := '{push_as,write_row,restrict_restarted,check_constraints,delete_tasks,
+  c_functions constant name[] := '{push_as,insert_pushed,write_row,restrict_restarted,check_constraints,delete_tasks,
     call_routine}';
   v_path text[] := (select c.trigger_search_path from async.control c);
   v_untrusted text[] := async.untrusted_schemas(coalesce(v_path, in_installer_schemas));
@@ -1482,6 +1565,9 @@ $function$;
 --                                                     REQUEST
 --   the task's deadline has not come                  DEADLINE, UNREACHABLE before times_up
 --   there is no such event                            any other name
+--   the task has expired; push it anew                RESTART at or after expires_at
+--   A task that becomes READY is not eligible before run_at, and times_up is never later than
+--   expires_at.
 --   The phases (a CHECK cannot state them: they are derived, see async.task_execution_state):
 --   phase     becomes
 --   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE, GIVE_UP), READY (OFFER,
@@ -1539,13 +1625,14 @@ create or replace function async.step_task(
     case s.next_phase when 'FINISHED' then s.status <> 'FINISHED' when 'KEPT' then t.failed end,
     case s.next_phase when 'FINISHED' then s.error when 'KEPT' then t.processing_error end,
     case
-      when in_event = 'RESTART' or s.delay is not null then null
-      when in_event in ('CLAIM', 'TAKE')
-        then coalesce(t.times_up, in_now + coalesce(t.manual_timeout, in_timeout), 'infinity')
+      when in_event = 'RESTART' or s.delay is not null then t.expires_at
+      -- Before a claim, times_up is null or expires_at.
+      when in_event in ('CLAIM', 'TAKE') then least(t.expires_at,
+        coalesce(nullif(t.times_up, t.expires_at), in_now + coalesce(t.manual_timeout, in_timeout), 'infinity'))
       -- The deadline of a first claim is removed with the claim. A deadline that a deferral
       -- preserved stays.
-      when in_event = 'GIVE_BACK' and t.times_up = coalesce(
-          t.consumed + coalesce(t.manual_timeout, in_timeout), 'infinity') then null
+      when in_event = 'GIVE_BACK' and t.times_up = least(t.expires_at, coalesce(
+          t.consumed + coalesce(t.manual_timeout, in_timeout), 'infinity')) then t.expires_at
       else t.times_up
     end,
     case
@@ -1557,9 +1644,11 @@ create or replace function async.step_task(
     end,
     case
       when s.next_phase = 'KEPT' then t.eligible_when
-      when s.delay is not null then in_now + s.delay
-      when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN')
-        then in_now + in_duration
+      when in_event = 'OFFER' then null
+      when s.next_phase = 'READY' then greatest(
+        case when t.run_at > in_now then t.run_at end,
+        in_now + s.delay,
+        case when in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN') then in_now + in_duration end)
     end,
     -- A task that is given back keeps its run number: the launch marks may contain the run.
     t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end,
@@ -1592,7 +1681,10 @@ create or replace function async.step_task(
         else 'READY'
       end as next_phase,
       case
-        when in_event = 'RESTART' then case when r.phase <> 'FINISHED' then 'the task has not finished' end
+        when in_event = 'RESTART' then case
+          when r.phase <> 'FINISHED' then 'the task has not finished'
+          when t.expires_at <= in_now then 'the task has expired; push it anew'
+        end
         when in_event = 'RELEASE' then case
           when r.phase <> 'FINISHED' then 'the task has not finished'
           when t.tracked is not true then 'the task holds no slot'
@@ -1636,8 +1728,12 @@ create or replace function async.step_task(
       end as rejected
     from (
       select p.*,
-        case when p.failure is not null
-          then async.retry_delay(t.retry, t.task_id, t.attempt + 1, p.failure, p.error) end as delay
+        -- An attempt that would begin after the end of all attempts does not take place.
+        case when p.failure is not null then (
+          select d.delay
+          from (select async.retry_delay(t.retry, t.task_id, t.attempt + 1, p.failure, p.error) as delay) d
+          where t.expires_at is null or in_now + d.delay < t.expires_at)
+        end as delay
       from (
         select
           case
@@ -1715,6 +1811,21 @@ begin
       (select p.max_workers from async.concurrency_pool p where p.concurrency_pool = in_pool),
       (select t.max_concurrency from async.target t where t.target = in_pool),
       (select c.default_concurrency_pool_workers from async.control c)));
+end
+$function$;
+
+-- decide/tasks/pool_spacing
+-- Purpose: the time between two starts of tasks of a pool.
+-- Returns: interval; null for a pool without a limit on starts.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.pool_spacing(in_pool text)
+returns interval language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (
+    select p.interval / nullif(p.starts_max, 0) from async.concurrency_pool p where p.concurrency_pool = in_pool);
 end
 $function$;
 
@@ -1959,10 +2070,11 @@ $function$;
 --   client pulls it, for which a worker is free and its target has a session or takes one more
 --   (heads_max of its lanes, over all of them). Lanes with a full pool or a target that is down
 --   are not given, so they block no other lane. Tasks of in_skip, which are in backoff, are
---   skipped.
+--   skipped. Of each lane, in_depth tasks are read and one more, which is not chosen.
 -- Returns: the chosen tasks, in order, each with its place, from 1 on. And the first task of each lane
---   that was not chosen, with place 0 if it waits for a session only, otherwise without a place: a lane
---   without such a task has no further tasks, except those of in_skip.
+--   that was not chosen, with place 0 if it waits for a session only, -1 if it is the one more, so that
+--   tasks behind it in the order must wait for a further look at its lane, and otherwise without a
+--   place. A lane without such a task has no further tasks, except those of in_skip.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: one query and the loop over it.)
@@ -1970,7 +2082,8 @@ create or replace function async.plan_claims(
   in_lanes async.lane_t[],
   in_workers int,
   in_skip bigint[],
-  in_now timestamptz
+  in_now timestamptz,
+  in_depth int
 ) returns table (
   place int, task_id bigint, run int, pool text, target text, pullable bool, priority int,
   entered timestamptz
@@ -1991,6 +2104,7 @@ declare
   v_at int;
   v_target_at int;
   v_chosen int := 0;
+  v_read int[] := array_fill(0, array[cardinality(in_lanes)]);
   v_closed bool[] := array_fill(false, array[cardinality(in_lanes)]);
 begin
   for v_head in
@@ -2007,7 +2121,7 @@ begin
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
        order by t.priority, t.entered, t.task_id
-       limit least(l.free, in_workers, l.heads_max) + 1)
+       limit least(l.free, in_workers, l.heads_max, in_depth) + 1)
       union all
       (select t.task_id, t.run, t.priority, t.entered
        from async.task t
@@ -2018,11 +2132,12 @@ begin
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
        order by t.priority, t.entered, t.task_id
-       limit l.free + 1)
+       limit least(l.free, in_depth) + 1)
     ) h
     order by h.priority, h.entered, h.task_id
   loop
     continue when v_closed[v_head.lane];
+    v_read[v_head.lane] := v_read[v_head.lane] + 1;
     place := null;
     v_at := array_position(v_pools, v_head.pool);
     if v_at is null then
@@ -2038,7 +2153,7 @@ begin
         v_target_at := cardinality(v_targets);
       end if;
     end if;
-    if v_free[v_at] > 0
+    if v_free[v_at] > 0 and v_read[v_head.lane] <= in_depth
       and (v_head.pullable or v_workers > 0 and (v_head.heads_max is null or v_sessions[v_target_at] > 0)) then
       v_free[v_at] := v_free[v_at] - 1;
       if not v_head.pullable then
@@ -2051,7 +2166,10 @@ begin
       place := v_chosen;
     else
       v_closed[v_head.lane] := true;
-      place := case when v_free[v_at] > 0 and v_workers > 0 and not v_head.pullable then 0 end;
+      place := case
+        when v_free[v_at] <= 0 or v_workers < 1 and not v_head.pullable then null
+        when v_head.heads_max is not null and not v_head.pullable and v_sessions[v_target_at] < 1 then 0
+        when v_read[v_head.lane] > in_depth then -1 end;
     end if;
     task_id := v_head.task_id;
     run := v_head.run;
@@ -2976,7 +3094,8 @@ begin
   if in_claims <> '{}' then
     update async.task t
     set consumed = e.at, tracked = true, run = t.run + 1, eligible_when = null,
-        times_up = coalesce(t.times_up, e.at + coalesce(t.manual_timeout, e.timeout), 'infinity'),
+        times_up = least(t.expires_at,
+          coalesce(nullif(t.times_up, t.expires_at), e.at + coalesce(t.manual_timeout, e.timeout), 'infinity')),
         finish_status = null, failed = null, processing_error = null
     from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout)
     where t.task_id = e.task_id
@@ -3681,10 +3800,13 @@ as $function$
     ('target', 'max_sessions', 'positive int'),
     ('target', 'concurrency_track_yielded', 'bool'),
     ('target', 'session_reset', 'bool'),
+    ('target', 'tags', 'tags'),
     ('target', 'default_retry', 'name'),
     ('target', 'retired', 'bool'),
     ('concurrency_pool', 'concurrency_pool', 'name'),
     ('concurrency_pool', 'max_workers', 'size'),
+    ('concurrency_pool', 'starts_max', 'size'),
+    ('concurrency_pool', 'interval', 'timeout'),
     ('concurrency_pool', 'retired', 'bool'),
     ('retry_policy', 'retry_policy', 'policy name'),
     ('retry_policy', 'max_attempts', 'attempts'),
@@ -3746,7 +3868,7 @@ declare
   v_text text := in_value #>> '{}';
   v_wanted text := case
     when in_kind = 'bool' then 'true or false'
-    when in_kind in ('routines', 'sqlstates') then 'an array'
+    when in_kind in ('routines', 'tags', 'sqlstates') then 'an array'
     when in_kind in ('int', 'size', 'positive int', 'attempts', 'seconds', 'factor', 'share') then 'a number'
     else 'a string'
   end;
@@ -3817,12 +3939,16 @@ begin
     if in_kind = 'own connection string' and async.references_secret(v_text) then
       perform async.refuse_configuration(in_path, 'must have no reference to a secret');
     end if;
-  elsif in_kind = 'routines' then
+  elsif in_kind in ('routines', 'tags') then
     if exists (
       select from jsonb_array_elements(in_value) r
       where jsonb_typeof(r) <> 'string' or btrim(r #>> '{}', E' \t\n\r\f\x0b') = '')
     then
       perform async.refuse_configuration(in_path, 'must be an array of strings that are not empty');
+    elsif in_kind = 'tags' and exists (
+      select from jsonb_array_elements(in_value) r where octet_length(r #>> '{}') > async.name_bytes_max())
+    then
+      perform async.refuse_configuration(in_path, format('no tag must be longer than %s bytes', async.name_bytes_max()));
     end if;
   elsif in_kind = 'sqlstates' then
     if jsonb_array_length(in_value) > c_sqlstates_max or exists (
@@ -4109,22 +4235,23 @@ begin
     max_sessions = coalesce(e.max_sessions, t.max_sessions),
     concurrency_track_yielded = coalesce(e.concurrency_track_yielded, t.concurrency_track_yielded),
     session_reset = coalesce(e.session_reset, t.session_reset),
+    tags = coalesce(e.tags, t.tags),
     default_retry = coalesce(e.default_retry, t.default_retry),
     retired = coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
-    session_reset bool, default_retry text, retired bool)
+    session_reset bool, tags text[], default_retry text, retired bool)
   where t.target = e.target;
 
   insert into async.target (target, max_concurrency, connection_string, asynchronous_finish, default_timeout,
-    max_sessions, concurrency_track_yielded, session_reset, default_retry, retired)
+    max_sessions, concurrency_track_yielded, session_reset, tags, default_retry, retired)
   select e.target, coalesce(e.max_workers, e.max_concurrency, 8), e.connection_string,
     coalesce(e.asynchronous_finish, false), e.default_timeout, e.max_sessions,
-    coalesce(e.concurrency_track_yielded, false), coalesce(e.session_reset, true), e.default_retry,
-    coalesce(e.retired, false)
+    coalesce(e.concurrency_track_yielded, false), coalesce(e.session_reset, true),
+    coalesce(e.tags, '{}'), e.default_retry, coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
-    session_reset bool, default_retry text, retired bool)
+    session_reset bool, tags text[], default_retry text, retired bool)
   where not exists (select from async.target t where t.target = e.target);
 
   update async.target t set retired = true
@@ -4138,7 +4265,7 @@ $function$;
 -- Purpose: makes the given list the configured pools: changes, adds and revives pools, and retires
 --   the others.
 -- Returns: nothing.
--- Raises: PA060 for a new pool without a size.
+-- Raises: PA060 for a new pool without a size, and for a limit on starts without its interval.
 -- Locks: the rows that it changes, until the end of the transaction.
 create or replace function async.apply_pools(in_pools jsonb) returns void
 language plpgsql
@@ -4146,26 +4273,37 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_path text;
+  v_sizeless bool;
 begin
-  select format('concurrency_pools[%s].max_workers', e.place - 1) into v_path
+  select format('concurrency_pools[%s].', e.place - 1),
+    p.concurrency_pool is null and e.value ->> 'max_workers' is null
+  into v_path, v_sizeless
   from jsonb_array_elements(in_pools) with ordinality as e(value, place)
-  where e.value ->> 'max_workers' is null
-    and not exists (select from async.concurrency_pool p where p.concurrency_pool = e.value ->> 'concurrency_pool')
+  left join async.concurrency_pool p on p.concurrency_pool = e.value ->> 'concurrency_pool'
+  where p.concurrency_pool is null and e.value ->> 'max_workers' is null
+    or coalesce((e.value ->> 'starts_max')::int, p.starts_max) > 0
+      and e.value ->> 'interval' is null and p.interval is null
   order by e.place
   limit 1;
-  if v_path is not null then
-    perform async.refuse_configuration(v_path, 'is required for a new pool');
+  if v_sizeless then
+    perform async.refuse_configuration(v_path || 'max_workers', 'is required for a new pool');
+  elsif v_path is not null then
+    perform async.refuse_configuration(v_path || 'interval', 'is required for a limit on starts');
   end if;
 
   update async.concurrency_pool p set
     max_workers = coalesce(e.max_workers, p.max_workers),
+    starts_max = coalesce(e.starts_max, p.starts_max),
+    interval = coalesce(e.interval, p.interval),
     retired = coalesce(e.retired, false)
-  from jsonb_to_recordset(in_pools) as e(concurrency_pool text, max_workers int, retired bool)
+  from jsonb_to_recordset(in_pools)
+    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
   where p.concurrency_pool = e.concurrency_pool;
 
-  insert into async.concurrency_pool (concurrency_pool, max_workers, retired)
-  select e.concurrency_pool, e.max_workers, coalesce(e.retired, false)
-  from jsonb_to_recordset(in_pools) as e(concurrency_pool text, max_workers int, retired bool)
+  insert into async.concurrency_pool (concurrency_pool, max_workers, starts_max, interval, retired)
+  select e.concurrency_pool, e.max_workers, coalesce(e.starts_max, 0), e.interval, coalesce(e.retired, false)
+  from jsonb_to_recordset(in_pools)
+    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
   where not exists (select from async.concurrency_pool p where p.concurrency_pool = e.concurrency_pool);
 
   update async.concurrency_pool p set retired = true
@@ -4379,10 +4517,32 @@ as $function$
   end
 $function$;
 
+-- clients/may_use_target
+-- Purpose: whether a scope has a target of this server. A target that led to this database as a member
+--   of the owner of the schema, with its present connection string, counts as the server itself besides
+--   (async.note_session_at_self).
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.may_use_target(in_scope async.scope_t, in_target text) returns bool
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if in_target = (select c.self_target from async.control c) then
+    return in_scope.reaches_self is true;
+  end if;
+  return coalesce(in_target = any (in_scope.targets) or '*' = any (in_scope.targets), false)
+    and (in_scope.reaches_self is true or not exists (
+      select
+      from async.target_at_self a
+      join async.target t on t.target = a.target and t.connection_string = a.connection_string
+      where a.target = in_target));
+end
+$function$;
+
 -- clients/check_target
--- Purpose: checks that a caller may use a target of this server. A target that led to this database
---   as a member of the owner of the schema, with its present connection string, counts as the server
---   itself besides (async.note_session_at_self).
+-- Purpose: checks that a caller may use a target of this server (async.may_use_target).
 -- Returns: nothing.
 -- Raises: PA082. in_prefix begins the message.
 -- Locks: none.
@@ -4392,18 +4552,13 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  if in_target = (select c.self_target from async.control c) then
-    if in_scope.reaches_self is not true then
-      perform async.refuse_target(in_prefix, in_caller, in_target, ', the server itself');
-    end if;
+  if async.may_use_target(in_scope, in_target) then
+    return;
+  elsif in_target = (select c.self_target from async.control c) then
+    perform async.refuse_target(in_prefix, in_caller, in_target, ', the server itself');
   elsif (in_target = any (in_scope.targets) or '*' = any (in_scope.targets)) is not true then
     perform async.refuse_target(in_prefix, in_caller, in_target, '');
-  elsif in_scope.reaches_self is not true and exists (
-    select
-    from async.target_at_self a
-    join async.target t on t.target = a.target and t.connection_string = a.connection_string
-    where a.target = in_target)
-  then
+  else
     perform async.refuse_target(in_prefix, in_caller, in_target,
       ', which leads to the server itself as its owner, without a grant on SELF');
   end if;
@@ -4615,7 +4770,7 @@ begin
           quote_literal(v_task.target)
         using errcode = 'PA015', hint = 'Push it without a query, or configure a connection string.';
     elsif v_task.manual_timeout is not null and not async.is_usable_duration(v_task.manual_timeout) then
-      raise exception 'task %: its manual_timeout is negative, or reaches beyond the end of time', out_position
+      raise exception 'task %: its timeout is negative, or reaches beyond the end of time', out_position
         using errcode = 'PA016', hint = 'Leave it out for the target''s own timeout.';
     elsif octet_length(v_task.query) > async.query_bytes_max() then
       raise exception 'task %: its query is too long (% bytes)', out_position, octet_length(v_task.query)
@@ -4643,6 +4798,467 @@ begin
   if v_other_pools > 0 and v_runs then
     perform async.check_pools(in_tasks, v_other_pools);
   end if;
+end
+$function$;
+
+-- clients/push/push_options
+-- Purpose: the options of async.push_many, with query and target, and the JSON types of their values.
+--   A null is a value of each.
+-- Returns: one row for each.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.push_options() returns table (name text, json_type text)
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  values
+    ('query', 'string'),
+    ('target', 'string'),
+    ('priority', 'number'),
+    ('concurrency_pool', 'string'),
+    ('timeout', 'string'),
+    ('task_data', 'any'),
+    ('track_yielded', 'boolean'),
+    ('source', 'string'),
+    ('run_at', 'string'),
+    ('expires_at', 'string'),
+    ('unique_key', 'string'),
+    ('unique_while', 'string'),
+    ('on_conflict', 'string')
+$function$;
+
+-- clients/push/refuse_push
+-- Purpose: raises the error of the first element of a document for async.push_many that cannot be
+--   read, with its path: the position of the element, counted from 1, and the option.
+-- Returns: nothing, if every element can be read.
+-- Raises: PA010 for no target; PA01D for what is no object, an unknown option or an invalid value.
+-- Locks: none.
+create or replace function async.refuse_push(in_tasks jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_element record;
+  v_option record;
+  v_type text;
+  v_known text;
+begin
+  select string_agg(o.name, ', ') into v_known from async.push_options() o;
+  for v_element in
+    select e.it, e.place from jsonb_array_elements(in_tasks) with ordinality as e(it, place) order by e.place
+  loop
+    if jsonb_typeof(v_element.it) <> 'object' then
+      raise exception 'task % must be an object, not %', v_element.place,
+          async.describe_json_type(jsonb_typeof(v_element.it))
+        using errcode = 'PA01D', hint = 'async.push_many takes [{"query": ..., "target": ...}, ...].';
+    end if;
+    for v_option in
+      select g.key as name, g.value, o.json_type
+      from jsonb_each(v_element.it) g
+      left join async.push_options() o on o.name = g.key
+      order by g.key collate "C"
+    loop
+      v_type := jsonb_typeof(v_option.value);
+      if v_option.json_type is null then
+        raise exception 'task %.%: is no option', v_element.place, left(v_option.name, 100)
+          using errcode = 'PA01D', hint = 'The options are: ' || v_known || '.';
+      elsif v_type not in (v_option.json_type, 'null') and v_option.json_type <> 'any' then
+        raise exception 'task %.%: must be %, not %', v_element.place, v_option.name,
+            async.describe_json_type(v_option.json_type), async.describe_json_type(v_type)
+          using errcode = 'PA01D', hint = 'Nothing was pushed. Mend the element and push again.';
+      end if;
+      begin
+        perform from jsonb_to_record(jsonb_build_object(v_option.name, v_option.value))
+          as r(priority int, timeout interval, run_at timestamptz, expires_at timestamptz);
+        -- The columns are read.
+        perform coalesce(r.priority::text, r.timeout::text, r.run_at::text, r.expires_at::text)
+        from jsonb_to_record(jsonb_build_object(v_option.name, v_option.value))
+          as r(priority int, timeout interval, run_at timestamptz, expires_at timestamptz);
+      exception when data_exception then
+        raise exception 'task %.%: %', v_element.place, v_option.name, sqlerrm
+          using errcode = 'PA01D', hint = 'Nothing was pushed. Mend the element and push again.';
+      end;
+    end loop;
+    if v_element.it ->> 'target' is null then
+      raise exception 'task % has no target', v_element.place
+        using errcode = 'PA010', hint = 'Name a configured target, or SELF for the server itself.';
+    end if;
+  end loop;
+end
+$function$;
+
+-- clients/push/refuse_options
+-- Purpose: raises the error of the first options of a push that cannot be.
+-- Returns: nothing, if all can be.
+-- Raises: PA01C for a source that is too long, PA01E for times and PA01F for a unique key.
+-- Locks: none.
+create or replace function async.refuse_options(in_options async.push_options_t[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  o record;
+begin
+  for o in
+    select p.* from unnest(in_options) with ordinality
+      as p(source, run_at, expires_at, unique_key, unique_while, on_conflict, place)
+    order by p.place
+  loop
+    if octet_length(o.source) > async.name_bytes_max() then
+      raise exception 'task %.source: is too long (% bytes)', o.place, octet_length(o.source)
+        using errcode = 'PA01C', hint = format('It may have %s bytes.', async.name_bytes_max());
+    elsif not isfinite(o.run_at) or not isfinite(o.expires_at) then
+      raise exception 'task %.%: must be finite, and is %', o.place,
+          case when isfinite(o.run_at) is false then 'run_at' else 'expires_at' end,
+          case when isfinite(o.run_at) is false then o.run_at else o.expires_at end
+        using errcode = 'PA01E', hint = 'Leave it out for a task without it.';
+    elsif o.expires_at <= o.run_at then
+      raise exception 'task %.expires_at: % is not after run_at, %', o.place, o.expires_at, o.run_at
+        using errcode = 'PA01E', hint = 'The task could never run. Let it expire after run_at.';
+    elsif o.unique_key is null and (o.unique_while is not null or o.on_conflict is not null) then
+      raise exception 'task %.%: is given without unique_key', o.place,
+          case when o.unique_while is not null then 'unique_while' else 'on_conflict' end
+        using errcode = 'PA01F', hint = 'Give a unique_key as well, or leave it out.';
+    elsif octet_length(o.unique_key) > async.unique_key_bytes_max() then
+      raise exception 'task %.unique_key: is too long (% bytes)', o.place, octet_length(o.unique_key)
+        using errcode = 'PA01F', hint = format('It may have %s bytes; take a hash.', async.unique_key_bytes_max());
+    elsif o.unique_while not in ('unfinished', 'waiting') then
+      raise exception 'task %.unique_while: must be unfinished or waiting, not %', o.place,
+          quote_literal(left(o.unique_while, 100))
+        using errcode = 'PA01F', hint = 'unfinished: until the task ends. waiting: until its first start.';
+    elsif o.on_conflict not in ('skip', 'error', 'replace') then
+      raise exception 'task %.on_conflict: must be skip, error or replace, not %', o.place,
+          quote_literal(left(o.on_conflict, 100))
+        using errcode = 'PA01F', hint = 'It says what happens if another task has the unique key.';
+    end if;
+  end loop;
+end
+$function$;
+
+-- clients/push/read_push
+-- Purpose: reads the document of async.push_many.
+-- Returns: for each element, in order, what async.push_tasks knows of it, and its options.
+-- Raises: as async.refuse_push.
+-- Locks: none.
+create or replace function async.read_push(
+  in_tasks jsonb, out out_tasks async.task_push_t[], out out_options async.push_options_t[])
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_names constant text[] := array(select o.name from async.push_options() o);
+begin
+  if jsonb_typeof(in_tasks) is distinct from 'array' then
+    raise exception 'the tasks must be an array, not %',
+        coalesce(async.describe_json_type(jsonb_typeof(in_tasks)), 'null')
+      using errcode = 'PA01D', hint = 'async.push_many takes [{"query": ..., "target": ...}, ...].';
+  elsif jsonb_array_length(in_tasks) > async.push_elements_max() then
+    raise exception '% tasks are too many for one push', jsonb_array_length(in_tasks)
+      using errcode = 'PA019', hint = format('Push up to %s at once.', async.push_elements_max());
+  end if;
+  -- jsonb_to_recordset ignores other keys, and takes texts of any JSON value.
+  if exists (
+    select from jsonb_array_elements(in_tasks) e(it)
+    where case when jsonb_typeof(e.it) <> 'object' then true
+      else (e.it - c_names) <> '{}'
+        or jsonb_typeof(e.it -> 'query') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'target') is distinct from 'string'
+        or jsonb_typeof(e.it -> 'priority') not in ('number', 'null')
+        or jsonb_typeof(e.it -> 'concurrency_pool') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'timeout') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'track_yielded') not in ('boolean', 'null')
+        or jsonb_typeof(e.it -> 'source') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'run_at') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'expires_at') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'unique_key') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'unique_while') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'on_conflict') not in ('string', 'null')
+      end)
+  then
+    perform async.refuse_push(in_tasks);
+  end if;
+  begin
+    select
+      coalesce(array_agg(row(e.task_data, e.target, e.priority, e.query, e.concurrency_pool,
+        e.timeout, e.track_yielded)::async.task_push_t order by e.place), '{}'),
+      coalesce(array_agg(row(e.source, e.run_at, e.expires_at, e.unique_key,
+        coalesce(e.unique_while, case when e.unique_key is not null then 'unfinished' end),
+        coalesce(e.on_conflict, case when e.unique_key is not null then 'skip' end))::async.push_options_t
+        order by e.place), '{}')
+    into out_tasks, out_options
+    from rows from (jsonb_to_recordset(in_tasks) as (query text, target text, priority int, concurrency_pool text,
+      timeout interval, task_data jsonb, track_yielded bool, source text, run_at timestamptz, expires_at timestamptz,
+      unique_key text, unique_while text, on_conflict text)) with ordinality
+      as e(query, target, priority, concurrency_pool, timeout, task_data, track_yielded, source, run_at, expires_at,
+        unique_key, unique_while, on_conflict, place);
+  exception when data_exception then
+    perform async.refuse_push(in_tasks);
+    raise;
+  end;
+  if exists (
+    select from unnest(out_options) o
+    where not isfinite(o.run_at) or not isfinite(o.expires_at) or o.expires_at <= o.run_at
+      or octet_length(o.source) > async.name_bytes_max()
+      or octet_length(o.unique_key) > async.unique_key_bytes_max()
+      or o.unique_while not in ('unfinished', 'waiting') or o.on_conflict not in ('skip', 'error', 'replace')
+      or o.unique_key is null and (o.unique_while is not null or o.on_conflict is not null))
+  then
+    perform async.refuse_options(out_options);
+  end if;
+end
+$function$;
+
+-- clients/push/insert_pushed
+-- Purpose: inserts pushed tasks with these ids, without those whose unique key another task has. Tasks
+--   with unique keys come first, in the order of their keys, so that two pushes never wait for each
+--   other.
+-- Returns: the number of inserted tasks.
+-- Raises: PA011 to PA01B, PA082 (see async.prepare_push).
+-- Locks: the new keys; waits for transactions that push the same ones. (The search path is
+--   control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path. Every name
+--   and operator is qualified.)
+create or replace function async.insert_pushed(
+  in_caller name,
+  in_scope async.scope_t,
+  in_ids bigint[],
+  in_tasks async.task_push_t[],
+  in_options async.push_options_t[]) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_rows int;
+begin
+  insert into async.task (task_id, target, priority, entered, source, query, asynchronous_finish, task_data,
+      concurrency_pool, manual_timeout, track_yielded, pushed_by, may_reach_self, run_at, eligible_when, expires_at,
+      times_up, unique_key, unique_while)
+  select p.task_id, p.out_target, p.out_priority, p.out_entered, p.source, p.out_query, p.out_asynchronous_finish,
+    p.out_task_data, p.out_concurrency_pool, p.out_manual_timeout, p.out_track_yielded, p.out_pushed_by,
+    p.out_may_reach_self, p.run_at,
+    case when p.run_at operator(pg_catalog.>) p.out_entered then p.run_at end,
+    p.expires_at, p.expires_at, p.unique_key, p.unique_while
+  from rows from (
+      pg_catalog.unnest(in_ids),
+      async.prepare_push(in_caller, in_scope, in_tasks, 'EXECUTE'),
+      pg_catalog.unnest(in_options)) as p(task_id)
+  order by case when p.unique_key is not null then p.out_target end collate pg_catalog."C", p.unique_key collate pg_catalog."C",
+    p.out_position
+  on conflict (target, unique_key)
+    where unique_key is not null and processed is null
+      and (unique_while operator(pg_catalog.=) 'unfinished' or run operator(pg_catalog.=) 0)
+    do nothing;
+  get diagnostics v_rows = row_count;
+  return v_rows;
+end
+$function$;
+
+-- clients/push/key_holders
+-- Purpose: the pushed tasks that were not inserted, and the tasks that have their unique keys now.
+-- Returns: the position of each in the arrays, and the other task: null if none has the key (any more,
+--   or because a trigger kept the row out). waits: the other task waits for its first start, and is not
+--   offered to clients.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.key_holders(
+  in_ids bigint[], in_tasks async.task_push_t[], in_options async.push_options_t[])
+returns table (place int, holder bigint, waits bool)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $function$
+declare
+  -- A name that is no target is SELF.
+  v_self constant text := (select c.self_target from async.control c);
+begin
+  return query
+    select p.place, h.task_id, h.waits
+    from (
+      select i.ordinality::int as place, i.unique_key,
+        coalesce((select g.target from async.target g where g.target = i.target), v_self) as target
+      -- Not by subscripts, which take longer the longer the arrays are.
+      from rows from (unnest(in_ids), unnest(in_tasks), unnest(in_options)) with ordinality as i(task_id)
+      where not exists (select from async.task t where t.task_id = i.task_id)
+      offset 0
+    ) p
+    left join lateral (
+      select t.task_id,
+        t.consumed is null and t.yielded is null and t.run = 0 and t.tracked is not true as waits
+      from async.task t
+      where t.target = p.target and t.unique_key = p.unique_key and t.processed is null
+        and (t.unique_while = 'unfinished' or t.run = 0)
+    ) h on true;
+end
+$function$;
+
+-- clients/push/cancel_replaced
+-- Purpose: cancels tasks that wait for their first start, since tasks with their unique keys replace
+--   them. A task that was claimed or offered meanwhile stays.
+-- Returns: nothing.
+-- Raises: the errors of user triggers.
+-- Locks: the rows of the tasks, in the order of their keys, until the end of the transaction; waits for
+--   them.
+create or replace function async.cancel_replaced(in_ids bigint[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  -- The writer takes the longer for a task, the more it gets at once.
+  c_at_once constant int := 1000;
+  v_ids bigint[];
+  v_first int := 1;
+begin
+  v_ids := array(
+    select t.task_id from async.task t
+    where t.task_id = any (in_ids) and t.consumed is null and t.yielded is null and t.processed is null
+      and t.run = 0 and t.tracked is not true
+    order by t.target collate "C", t.unique_key collate "C"
+    for no key update);
+  while v_first <= cardinality(v_ids) loop
+    perform from async.write_now(array(
+      select row(i, null, 'REQUEST', clock_timestamp(), 'CANCELED', 'replaced by a task with the same unique key',
+        null, null, null, null)::async.event_t
+      from unnest(v_ids[v_first : v_first + c_at_once - 1]) i));
+    v_first := v_first + c_at_once;
+  end loop;
+end
+$function$;
+
+-- clients/push/push_unique
+-- Purpose: pushes tasks of which some have unique keys. A key may become free, or taken again, between
+--   two statements, so what was neither inserted nor answered is tried again. A task that is replaced
+--   by another push meanwhile is replaced there, so each round has seen a commit of another push, a
+--   start or an end.
+-- Returns: as async.push_many.
+-- Raises: PA01G, PA01H, and as async.insert_pushed and async.cancel_replaced.
+-- Locks: as async.insert_pushed and async.cancel_replaced.
+create or replace function async.push_unique(
+  in_caller name,
+  in_scope async.scope_t,
+  in_ids bigint[],
+  in_tasks async.task_push_t[],
+  in_options async.push_options_t[]) returns table (task_id bigint, duplicate bool)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  -- Rounds in which no other task had a key that was left. More of them are no coincidence.
+  c_futile_rounds_max constant int := 20;
+  v_futile_rounds int := 0;
+  v_answers bigint[] := in_ids;
+  -- The tasks that are to be inserted again, the position of the first, and the tasks that they replace.
+  v_ids bigint[];
+  v_tasks async.task_push_t[];
+  v_options async.push_options_t[];
+  v_first int;
+  v_replaced bigint[];
+  v_before bigint[] := '{}';
+  v_conflict record;
+  v_option async.push_options_t;
+  v_again bool;
+begin
+  perform async.insert_pushed(in_caller, in_scope, in_ids, in_tasks, in_options);
+  while v_futile_rounds < c_futile_rounds_max loop
+    v_ids := '{}';
+    v_tasks := '{}';
+    v_options := '{}';
+    v_replaced := '{}';
+    for v_conflict in
+      select k.place, k.holder, k.waits from async.key_holders(in_ids, in_tasks, in_options) k
+      where v_answers[k.place] = in_ids[k.place]
+      order by k.place
+    loop
+      v_option := in_options[v_conflict.place];
+      v_again := false;
+      if v_option.unique_key is null then
+        -- A trigger kept the row out.
+        v_answers[v_conflict.place] := null;
+      elsif v_conflict.holder is null then
+        v_again := true;
+      elsif v_option.on_conflict = 'error' then
+        raise exception 'task %: task % at % has the unique key %', v_conflict.place, v_conflict.holder,
+            quote_literal(in_tasks[v_conflict.place].target), quote_literal(v_option.unique_key)
+          using errcode = 'PA01G', hint = 'Nothing was pushed. on_conflict can be skip or replace instead.';
+      elsif v_option.on_conflict = 'replace' and v_conflict.waits
+        -- Not a task of this push. The ids are in order.
+        and in_ids[width_bucket(v_conflict.holder, in_ids)] is distinct from v_conflict.holder
+        -- It could not be canceled.
+        and v_conflict.holder <> all (v_before)
+      then
+        v_again := true;
+        v_replaced := v_replaced || v_conflict.holder;
+      else
+        v_answers[v_conflict.place] := v_conflict.holder;
+      end if;
+      if v_again then
+        v_first := case when v_ids = '{}' then v_conflict.place else v_first end;
+        v_ids := v_ids || in_ids[v_conflict.place];
+        v_tasks := v_tasks || in_tasks[v_conflict.place];
+        v_options := v_options || v_option;
+      end if;
+    end loop;
+    if v_ids = '{}' then
+      return query
+        select a.id, a.id <> in_ids[a.place]
+        from unnest(v_answers) with ordinality as a(id, place)
+        order by a.place;
+      return;
+    end if;
+    v_futile_rounds := case when v_replaced = '{}' then v_futile_rounds + 1 else 0 end;
+    perform async.cancel_replaced(v_replaced);
+    v_before := v_before || v_replaced;
+    perform async.insert_pushed(in_caller, in_scope, v_ids, v_tasks, v_options);
+  end loop;
+  raise exception 'task %: could not be inserted, although no other task has its unique key %', v_first,
+      quote_literal(v_options[1].unique_key)
+    using errcode = 'PA01H', hint = 'Other tasks take and free the key all the time, or a trigger keeps the row out.';
+end
+$function$;
+
+-- clients/push/push_many_now
+-- Purpose: async.push_many on a server.
+-- Returns: as async.push_many.
+-- Raises: as async.push_many.
+-- Locks: as async.push_many.
+create or replace function async.push_many_now(in_caller name, in_scope async.scope_t, in_tasks jsonb)
+returns table (task_id bigint, duplicate bool)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_push record;
+  v_ids bigint[];
+  v_inserted int;
+  v_lock_timeout constant text := current_setting('lock_timeout');
+begin
+  v_push := async.read_push(in_tasks);
+  v_ids := array(
+    select nextval('async.task_task_id_seq') from generate_series(1, cardinality(v_push.out_tasks)));
+  if not exists (select from unnest(v_push.out_options) o where o.unique_key is not null) then
+    v_inserted := async.insert_pushed(in_caller, in_scope, v_ids, v_push.out_tasks, v_push.out_options);
+    return query
+      -- A trigger may have kept rows out.
+      select case when v_inserted = cardinality(v_ids) or exists (select from async.task t where t.task_id = i.id)
+        then i.id end, false
+      from unnest(v_ids) with ordinality as i(id, place)
+      order by i.place;
+  else
+    begin
+      if v_lock_timeout = '0' then
+        perform set_config('lock_timeout', async.unique_key_wait_max(), true);
+      end if;
+      return query
+        select u.task_id, u.duplicate
+        from async.push_unique(in_caller, in_scope, v_ids, v_push.out_tasks, v_push.out_options) u;
+      perform set_config('lock_timeout', v_lock_timeout, true);
+    exception when lock_not_available then
+      raise exception 'another transaction holds one of the unique keys: %', sqlerrm
+        using errcode = 'PA01H', hint = 'Nothing was pushed. Push again, and keep transactions that push short.';
+    end;
+  end if;
+  perform async.wake_leader();
 end
 $function$;
 
@@ -4704,8 +5320,8 @@ $function$;
 -- Purpose: locks a finished task that is to be restarted, and deletes its requests.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
---   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target outside of
---   the scope of the caller.
+--   known to be gone, PA033 for a task with nothing to run, PA034 for a task that has expired, PA082
+--   for a task at a target outside of the scope of the caller.
 -- Locks: the row of the task, until the end of the transaction.
 create or replace function async.prepare_restart(in_caller name, in_scope async.scope_t, in_task_id bigint)
 returns void
@@ -4729,6 +5345,9 @@ begin
   elsif v_task.query is null and not coalesce(v_task.asynchronous_finish, false) then
     raise exception 'task % has no query to run', in_task_id
       using errcode = 'PA033', hint = 'It was pushed as EMPTY or DOA. Push another task instead.';
+  elsif v_task.expires_at <= clock_timestamp() then
+    raise exception 'task % has expired at %', in_task_id, v_task.expires_at
+      using errcode = 'PA034', hint = 'Its expires_at counts for all of its runs. Push another task instead.';
   end if;
   perform async.check_target(format('task %s: ', in_task_id), in_caller, in_scope, v_task.target);
   delete from async.request r where r.task_id = in_task_id;
@@ -4739,17 +5358,29 @@ $function$;
 -- Purpose: async.restart_task on a server.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
---   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target outside of
---   the scope of the caller; the errors of user triggers.
+--   known to be gone, PA033 for a task with nothing to run, PA034 for a task that has expired, PA035
+--   while another task has its unique key, PA082 for a task at a target outside of the scope of the
+--   caller; the errors of user triggers.
 -- Locks: the row of the task, until the end of the transaction.
 create or replace function async.restart_now(in_caller name, in_scope async.scope_t, in_task_id bigint) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_constraint text;
 begin
   perform async.prepare_restart(in_caller, in_scope, in_task_id);
-  perform from async.write_now(array[
-    row(in_task_id, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null)::async.event_t]);
+  begin
+    perform from async.write_now(array[
+      row(in_task_id, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null)::async.event_t]);
+  exception when unique_violation then
+    get stacked diagnostics v_constraint = constraint_name;
+    if v_constraint <> 'task_unique_key' then
+      raise;
+    end if;
+    raise exception 'task % cannot be restarted: another task has its unique key', in_task_id
+      using errcode = 'PA035', hint = 'Wait for the end of that task, or cancel it.';
+  end;
   perform async.restrict_restarted(in_task_id, in_scope.reaches_self);
   perform async.wake_leader();
 end
@@ -6695,6 +7326,11 @@ begin
     from unnest(v_workers, v_kinds, v_bytes) as i(worker, kind, bytes)
   ) n
   where s.worker = n.worker and (v_lost is null or s.worker <> all (v_lost));
+  if (select l.limits_starts from pg_temp.leader_state l) then
+    update pg_temp.leader_pool p set started_at = clock_timestamp()
+    where p.spacing is not null
+      and p.pool in (select s.pool from pg_temp.leader_worker s where s.worker = any (v_workers));
+  end if;
   return cardinality(v_workers) - coalesce(cardinality(v_lost), 0);
 end
 $function$;
@@ -6928,13 +7564,17 @@ begin
     end if;
   end loop;
   out_sleeps := v_writers = 'ended' and v_until < in_until;
+  if v_writers = 'ended' then
+    perform set_config('pgasync.idle', 'on', false);
+  end if;
 end
 $function$;
 
 -- dblink/sessions/await_work
 -- Purpose: sleeps after a cycle without work, for twice the time from the last work to in_began.
 --   While queries run, it polls their sessions every millisecond and returns when one has an
---   answer, after busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep, and a
+--   answer, after busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep, or until a
+--   pool that limits its starts may start its next task, and a
 --   notification ends the sleep (async.sleep_until).
 -- Returns: whether the sleep goes on (the caller commits, and calls it again with the same times),
 --   and whether a notification has ended it.
@@ -6962,6 +7602,13 @@ begin
     select h.conn from pg_temp.leader_helper h where h.state = 'busy');
   if cardinality(v_conns) = 0 then
     v_sleep := least(v_sleep, v_control.idle_sleep * interval '1 second');
+    if (select s.limits_starts from pg_temp.leader_state s) then
+      v_sleep := least(v_sleep, (
+        select min(p.started_at + p.spacing)
+        from pg_temp.leader_pool p
+        where p.spacing is not null and p.started_at + p.spacing > in_began
+          and exists (select from pg_temp.leader_lane l where l.pool = p.pool and not l.exhausted)) - in_began);
+    end if;
     if v_sleep >= c_nap then
       select s.out_sleeps, s.out_woken into out_sleeps, out_woken from async.sleep_until(in_began + v_sleep) s;
     else
@@ -7417,6 +8064,9 @@ begin
     -- Another orchestrator leads, so this one may write nothing.
     deposed bool not null default false,
     marks int not null default 0,
+    led_since timestamptz not null default clock_timestamp(),
+    -- A pool has a limit on starts.
+    limits_starts bool not null default false,
     -- Rows of async.task written since the upkeep was last told.
     writes bigint not null default 0,
     -- When the time is compensated for which targets blocked the leader (async.note_blocked_time).
@@ -7491,6 +8141,11 @@ begin
     pool text primary key,
     max_workers int not null,
     taken int not null default 0,
+    -- The time between two starts, if it is limited, the last start, and whether a task was offered whose
+    -- start has not been noticed.
+    spacing interval,
+    started_at timestamptz not null default '-infinity',
+    offered bool not null default false,
     -- No offers before this time, after offers were withdrawn in favor of queries.
     offers_held_until timestamptz not null default '-infinity'
   ) with (fillfactor = 30);
@@ -7508,6 +8163,8 @@ begin
     exhausted bool not null default false,
     primary key (pool, target, pullable)
   ) with (fillfactor = 30);
+  create index on pg_temp.leader_lane (after_priority, after_entered, after_id)
+    where not exhausted;
 
   --   health   means                                becomes
   --   unknown  not reached yet, or not used lately  probing (a helper was sent), down (a session
@@ -7543,6 +8200,10 @@ begin
     met_at timestamptz,
     last_error text,
     wanted int not null default 0,
+    -- When a session was last moved here because tasks of other targets overtook those of this one, and how
+    -- far, in the bounds of async.claim_tasks.
+    session_moved_at timestamptz not null default '-infinity',
+    overtaken_by float8 not null default 0,
     constraint leader_target_health_is_known check (health in ('unknown', 'probing', 'ok', 'down'))
   ) with (fillfactor = 10);
 
@@ -8223,7 +8884,8 @@ end
 $function$;
 
 -- leader/memory/refresh_pool_limits
--- Purpose: applies changed limits of pools to the memory of the leader (see async.pool_limit). Many
+-- Purpose: applies changed limits of pools to the memory of the leader (see async.pool_limit and
+--   async.pool_spacing). Many
 --   pools take long, and the next time is late enough to take a small share of the time.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -8242,15 +8904,16 @@ begin
     return;
   end if;
   update pg_temp.leader_pool p
-  set max_workers = l.max_workers
+  set max_workers = l.max_workers, spacing = l.spacing
   from (
-    select i.pool, coalesce(n.max_workers, t.max_concurrency, c.default_concurrency_pool_workers) as max_workers
+    select i.pool, coalesce(n.max_workers, t.max_concurrency, c.default_concurrency_pool_workers) as max_workers,
+      n.interval / nullif(n.starts_max, 0) as spacing
     from pg_temp.leader_pool i
     cross join async.control c
     left join async.concurrency_pool n on n.concurrency_pool = i.pool
     left join async.target t on t.target = i.pool
   ) l
-  where l.pool = p.pool and l.max_workers <> p.max_workers;
+  where l.pool = p.pool and (l.max_workers <> p.max_workers or l.spacing is distinct from p.spacing);
   perform async.note_done('pool_limits', v_began + c_share * (clock_timestamp() - v_began));
 end
 $function$;
@@ -8273,6 +8936,9 @@ declare
   v_workers int;
 begin
   select c.* into v_control from async.control c;
+  update pg_temp.leader_state s set limits_starts = n.limits
+  from (select exists (select from async.concurrency_pool p where p.starts_max > 0) as limits) n
+  where s.limits_starts <> n.limits;
   v_workers := v_control.workers + (select count(*) from pg_temp.leader_worker s where s.unreachable);
 
   -- More workers at once; fewer as they become free.
@@ -8371,9 +9037,9 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $function$
 begin
-  insert into pg_temp.leader_pool as p (pool, max_workers, taken)
-  select n.pool, async.pool_limit(n.pool), n.taken
-  from (
+  insert into pg_temp.leader_pool as p (pool, max_workers, spacing, started_at, taken)
+  select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since, n.taken
+  from pg_temp.leader_state s cross join (
     select i.pool, count(*)::int as taken
     from (
       select coalesce(t.concurrency_pool, t.target) as pool
@@ -8919,9 +9585,10 @@ begin
   set after_priority = excluded.after_priority, after_entered = excluded.after_entered, after_id = excluded.after_id,
       exhausted = false;
   if found then
-    insert into pg_temp.leader_pool (pool, max_workers)
-    select n.pool, async.pool_limit(n.pool)
+    insert into pg_temp.leader_pool (pool, max_workers, spacing, started_at)
+    select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since
     from (select distinct f.pool from unnest(in_fronts) f) n
+    cross join pg_temp.leader_state s
     left join pg_temp.leader_pool p on p.pool = n.pool
     where p.pool is null;
   end if;
@@ -8999,10 +9666,11 @@ $function$;
 
 -- leader/memory/claimable_lanes
 -- Purpose: the lanes of which the leader may claim or offer a task now, at most in_max of them, in the
---   order of their positions: those with a free pool slot whose target can run a task. in_pools and
---   in_targets have the pools and targets of the tasks that were chosen in this cycle already. Lanes
---   of targets in in_closed are left out. Without in_strict, a target takes no more tasks than it has
---   idle sessions, if a further session would take the place of a session at another target.
+--   order of their positions: those with a free pool slot, and whose pool may start a task now, whose
+--   target can run it. in_pools has the
+--   pools of the tasks that were chosen in this cycle already, and the other arguments are those of
+--   async.claimable_targets. The cost grows with the lanes that are read: the returned ones, and those
+--   before them whose pool is full or whose target runs nothing.
 -- Returns: the lanes, each with its free pool slots and the number of tasks that its target takes;
 --   their targets with the default timeouts; and the position of the next lane: the tasks of all lanes
 --   that are left out for in_max are behind it (null: none is left out).
@@ -9016,6 +9684,66 @@ create or replace function async.claimable_lanes(
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+-- The lanes are read in the order of their index until enough are found, and the pool of each one is
+-- looked up: a sort, a hash or a merge join would read all of them.
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $function$
+declare
+  v_targets record;
+begin
+  v_targets := async.claimable_targets(in_now, in_workers, in_targets, in_closed, in_strict, in_first);
+  select
+    array_agg(row(n.pool, n.target, n.pullable, n.after_priority, n.after_entered, n.after_id, n.free,
+      v_targets.heads_max[n.target_at])::async.lane_t) filter (where n.place <= in_max),
+    array_agg(n.target) filter (where n.place <= in_max),
+    array_agg(v_targets.timeouts[n.target_at]) filter (where n.place <= in_max),
+    max(n.after_priority) filter (where n.place > in_max),
+    max(n.after_entered) filter (where n.place > in_max),
+    max(n.after_id) filter (where n.place > in_max)
+  into lanes, targets, timeouts, next_priority, next_entered, next_id
+  from (
+    select c.*, row_number() over () as place, array_position(v_targets.targets, c.target) as target_at
+    from (
+      select l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id,
+        case when p.spacing is null then p.max_workers - p.taken - cardinality(array_positions(in_pools, l.pool))
+          else 1 end as free
+      from pg_temp.leader_lane l
+      join pg_temp.leader_pool p on p.pool = l.pool
+      where not l.exhausted
+        and l.target = any (case when l.pullable then v_targets.targets else v_targets.running end)
+        and (not l.pullable or p.offers_held_until <= in_now)
+        and p.taken + cardinality(array_positions(in_pools, l.pool)) < p.max_workers
+        -- A pool that limits its starts has one task on its way to its start.
+        and (p.spacing is null
+          or p.started_at + p.spacing <= in_now and l.pool <> all (in_pools)
+            and not exists (select from pg_temp.leader_worker s where s.pool = l.pool and s.state = 'claimed')
+            and not exists (select from async.offer o where o.pool = l.pool))
+      order by l.after_priority, l.after_entered, l.after_id
+      limit in_max + 1
+    ) c
+  ) n;
+end
+$function$;
+
+-- leader/memory/claimable_targets
+-- Purpose: what each target takes now. in_targets has the targets of the tasks that were chosen in this
+--   cycle already. Targets in in_closed take nothing. Without in_strict, a target takes no more tasks
+--   than it has idle sessions, if a further session would take the place of a session at another
+--   target.
+-- Returns: all targets, each with its default timeout and the number of tasks that it takes (null: no
+--   limit of its own), and in running those at which a task can run.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.claimable_targets(
+  in_now timestamptz, in_workers int, in_targets text[], in_closed text[], in_strict bool, in_first bool,
+  out targets text[], out timeouts interval[], out heads_max int[], out running text[]
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
 set enable_nestloop = off
 set enable_mergejoin = off
 as $function$
@@ -9026,64 +9754,43 @@ declare
     select count(*) >= (select c.workers from async.control c)
     from pg_temp.leader_worker s where s.state <> 'empty' and not s.unreachable);
 begin
-  select
-    array_agg(row(n.pool, n.target, n.pullable, n.after_priority, n.after_entered, n.after_id, n.free,
-      n.heads_max)::async.lane_t) filter (where n.place <= in_max),
-    array_agg(n.target) filter (where n.place <= in_max),
-    array_agg(n.default_timeout) filter (where n.place <= in_max),
-    max(n.after_priority) filter (where n.place > in_max),
-    max(n.after_entered) filter (where n.place > in_max),
-    max(n.after_id) filter (where n.place > in_max)
-  into lanes, targets, timeouts, next_priority, next_entered, next_id
+  select array_agg(t.target), array_agg(t.default_timeout), array_agg(t.heads_max),
+    coalesce(array_agg(t.target) filter (where t.runs), '{}')
+  into targets, timeouts, heads_max, running
   from (
-    select c.*, row_number() over (order by c.after_priority, c.after_entered, c.after_id) as place
+    select a.target, a.default_timeout,
+      -- A target at which no further session is opened is used with the sessions that it has. Of
+      -- those above a lower limit, the idle ones are about to be closed.
+      least(
+        case when v_replaces and a.sessions > 0 or not a.opens then a.idle when not a.identified then a.idle + 1 end,
+        greatest(a.idle + a.max_sessions - a.sessions, case when a.max_sessions is not null then 0 end))
+        - coalesce(v.tasks, 0) as heads_max,
+      in_workers > 0 and (a.opens or a.idle > 0) and (not a.reads_slowly or v_may_block)
+        and a.target <> all (in_closed)
+        -- The first round sees which task waits for a session. Later ones leave out the lanes at such
+        -- targets, of which there may be many before all others.
+        and (not v_replaces or in_first or a.sessions = 0 or a.idle > coalesce(v.tasks, 0))
+        and not exists (select from pg_temp.leader_fence f where f.target = a.target and f.older) as runs
     from (
-      select l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, t.default_timeout,
-        p.max_workers - p.taken - coalesce(u.tasks, 0) as free, t.heads_max
-      from pg_temp.leader_lane l
-      join pg_temp.leader_pool p on p.pool = l.pool
-      join (
-        select a.target, a.default_timeout,
-          -- A target at which no further session is opened is used with the sessions that it has. Of
-          -- those above a lower limit, the idle ones are about to be closed.
-          least(
-            case when v_replaces and a.sessions > 0 or not a.opens then a.idle when not a.identified then a.idle + 1 end,
-            greatest(a.idle + a.max_sessions - a.sessions, case when a.max_sessions is not null then 0 end))
-            - coalesce(v.tasks, 0) as heads_max,
-          in_workers > 0 and (a.opens or a.idle > 0) and (not a.reads_slowly or v_may_block)
-            and a.target <> all (in_closed)
-            -- The first round sees which task waits for a session. Later ones leave out the lanes at such
-            -- targets, of which there may be many before all others.
-            and (not v_replaces or in_first or a.sessions = 0 or a.idle > coalesce(v.tasks, 0))
-            and not exists (select from pg_temp.leader_fence f where f.target = a.target and f.older) as runs
-        from (
-          select t.target, t.default_timeout, t.max_sessions, t.identified, t.reads_slowly,
-            coalesce(i.idle, 0) as idle, coalesce(i.sessions, 0) as sessions,
-            -- The tasks of a target that opens no session now take no workers from others.
-            t.health = 'ok' and (not t.connects_slowly or v_may_block)
-              and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0))
-              and (t.max_sessions is null or coalesce(i.sessions, 0) < t.max_sessions) as opens
-          from pg_temp.leader_target t
-          left join (
-            select s.target, count(*) filter (where s.state in ('idle', 'cleaning'))::int as idle,
-              bool_or(s.state = 'identifying') as identifying, count(*)::int as sessions
-            from pg_temp.leader_worker s
-            where s.state <> 'empty'
-            group by s.target
-          ) i on i.target = t.target
-        ) a
-        left join (
-          select n.target, count(*)::int as tasks from unnest(in_targets) n(target) group by n.target
-        ) v on v.target = a.target
-        offset 0
-      ) t on t.target = l.target
-      left join (select n.pool, count(*)::int as tasks from unnest(in_pools) n(pool) group by n.pool) u on u.pool = l.pool
-      where not l.exhausted and p.taken + coalesce(u.tasks, 0) < p.max_workers
-        and case when l.pullable then p.offers_held_until <= in_now else t.runs end
-      order by l.after_priority, l.after_entered, l.after_id, l.pool, l.target
-      limit in_max + 1
-    ) c
-  ) n;
+      select t.target, t.default_timeout, t.max_sessions, t.identified, t.reads_slowly,
+        coalesce(i.idle, 0) as idle, coalesce(i.sessions, 0) as sessions,
+        -- The tasks of a target that opens no session now take no workers from others.
+        t.health = 'ok' and (not t.connects_slowly or v_may_block)
+          and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0))
+          and (t.max_sessions is null or coalesce(i.sessions, 0) < t.max_sessions) as opens
+      from pg_temp.leader_target t
+      left join (
+        select s.target, count(*) filter (where s.state in ('idle', 'cleaning'))::int as idle,
+          bool_or(s.state = 'identifying') as identifying, count(*)::int as sessions
+        from pg_temp.leader_worker s
+        where s.state <> 'empty'
+        group by s.target
+      ) i on i.target = t.target
+    ) a
+    left join (
+      select n.target, count(*)::int as tasks from unnest(in_targets) n(target) group by n.target
+    ) v on v.target = a.target
+  ) t;
 end
 $function$;
 
@@ -9105,6 +9812,7 @@ declare
 begin
   delete from pg_temp.leader_pool p
   where p.taken = 0 and p.offers_held_until <= clock_timestamp()
+    and (p.spacing is null or p.started_at + p.spacing <= clock_timestamp())
     and not exists (select from pg_temp.leader_lane l where l.pool = p.pool);
   delete from pg_temp.leader_target t
   where not t.configured
@@ -9162,7 +9870,7 @@ declare
   c_tables constant name[] := '{leader_worker,leader_pool,leader_lane,leader_target,leader_state,leader_backoff}';
   -- A row with many dead versions is slow to read, so the tables with few rows have a lower limit.
   c_worker_bytes_min constant bigint := 524288;
-  c_bytes_min constant bigint := 65536;
+  c_bytes_min constant bigint := 131072;
   c_growth constant bigint := 3;
   v_table name;
   v_compact bigint;
@@ -9170,14 +9878,14 @@ declare
 begin
   foreach v_table in array c_tables loop
     v_compact := coalesce(nullif(current_setting('pgasync.compact_' || v_table, true), ''), '0')::bigint;
-    continue when pg_relation_size(format('pg_temp.%I', v_table)::regclass) <= greatest(
+    continue when pg_total_relation_size(format('pg_temp.%I', v_table)::regclass) <= greatest(
       case v_table when 'leader_worker' then c_worker_bytes_min else c_bytes_min end, c_growth * v_compact);
     execute format('select jsonb_agg(to_jsonb(r)) from pg_temp.%I r', v_table) into v_rows;
     execute format('truncate pg_temp.%I', v_table);
     execute format('insert into pg_temp.%1$I select r.* from jsonb_populate_recordset(null::pg_temp.%1$I, $1) r', v_table)
     using coalesce(v_rows, '[]');
     perform set_config('pgasync.compact_' || v_table,
-      pg_relation_size(format('pg_temp.%I', v_table)::regclass)::text, false);
+      pg_total_relation_size(format('pg_temp.%I', v_table)::regclass)::text, false);
   end loop;
 end
 $function$;
@@ -9205,7 +9913,9 @@ declare
   v_set text;
 begin
   if v_since <> '' then
-    select array_agg(row(a.pool, a.target, a.pullable, a.priority, a.entered, a.task_id - 1, null, null)::async.lane_t),
+    -- Tasks that wait for a time are promoted when it has come.
+    select array_agg(row(a.pool, a.target, a.pullable, a.priority, a.entered, a.task_id - 1, null, null)::async.lane_t)
+        filter (where a.eligible_when is null),
       count(*)
     into v_fronts, v_arrivals
     from async.lead_arrivals(v_since::txid_snapshot, c_arrivals_max + 1) a;
@@ -9326,17 +10036,22 @@ returns int
 language plpgsql
 as $function$
 declare
-  -- A lane is read again in a further round only if others are before it, and that is rare.
+  -- A lane is read again in a further round only if others are before it, or if more of its tasks are
+  -- claimed than a round has read. The first round reads the share of a lane in the workers and one more
+  -- task, and each further one twice as many.
   c_rounds_max constant int := 8;
-  c_lanes_min constant int := 16;
+  c_lanes_more constant int := 16;
   -- A task waits while the sessions of its target are busy and every other session is at another target.
-  -- Its target gets a further session when tasks of the same priority overtake it that are so far behind it.
-  c_overtaking_max constant bigint := 1000;
+  -- Its target gets a further session when tasks of the same priority overtake it that are so far behind it:
+  -- while the distance grows, and otherwise once a second, since one session needs time to catch up.
+  c_overtaking_max constant float8 := 1000;
   c_entered_later_max constant interval := '1 second';
+  c_move_every constant interval := '50 milliseconds';
+  c_move_to_same_every constant interval := '1 second';
   v_skip constant bigint[] := async.tasks_backing_off(in_now);
   v_workers int;
-  v_lanes_max int;
   v_default interval;
+  v_depth int;
   v_lanes record;
   v_head record;
   v_idle record;
@@ -9348,7 +10063,8 @@ declare
   v_waits_entered timestamptz;
   v_waits_id bigint;
   v_waits_target text;
-  v_lags bool := false;
+  v_may_move bool;
+  v_distance float8;
   v_more bool := false;
   v_claim async.claim_t;
   v_round async.claim_t[];
@@ -9368,11 +10084,11 @@ begin
     - (select count(*)::int from pg_temp.leader_orphan o
       where o.launched
         and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
-  v_lanes_max := greatest(2 * v_workers, c_lanes_min);
+  v_may_move := coalesce((select max(t.session_moved_at) + c_move_every <= in_now from pg_temp.leader_target t), true);
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
 
   for v_number in 1..c_rounds_max loop
-    v_lanes := async.claimable_lanes(in_now, v_workers, v_lanes_max, v_pools, v_targets, v_wanted, v_strict,
+    v_lanes := async.claimable_lanes(in_now, v_workers, v_workers + c_lanes_more, v_pools, v_targets, v_wanted, v_strict,
       v_number = 1);
     exit when v_lanes.lanes is null;
     if v_number = 1 then
@@ -9381,11 +10097,12 @@ begin
     v_round := '{}';
     v_left := '{}';
     v_beyond := false;
+    v_depth := greatest(v_depth * 2, ceil(v_workers::numeric / cardinality(v_lanes.lanes))::int, 1);
     for v_head in
-      select p.* from async.plan_claims(v_lanes.lanes, v_workers, v_skip, in_now) p
+      select p.* from async.plan_claims(v_lanes.lanes, v_workers, v_skip, in_now, v_depth) p
     loop
-      -- Tasks of the lanes that were not read may be before it.
-      v_beyond := v_beyond or (v_head.priority, v_head.entered, v_head.task_id)
+      -- Tasks that were not read, of these lanes or of others, may be before it.
+      v_beyond := v_beyond or v_head.place = -1 is true or (v_head.priority, v_head.entered, v_head.task_id)
         > (v_lanes.next_priority, v_lanes.next_entered, v_lanes.next_id) is true;
       if v_head.place = 0 and (v_waits_id is null
         or (v_head.priority, v_head.entered, v_head.task_id) < (v_waits_priority, v_waits_entered, v_waits_id))
@@ -9398,12 +10115,19 @@ begin
         if v_head.priority > v_waits_priority then
           v_strict := true;
           v_beyond := true;
-        elsif not v_lags and (v_head.task_id > v_waits_id + c_overtaking_max
-          or v_head.entered > v_waits_entered + c_entered_later_max)
-        then
-          v_lags := true;
-          v_workers := v_workers - 1;
-          v_wanted := v_wanted || v_waits_target;
+        elsif v_may_move then
+          v_distance := greatest((v_head.task_id - v_waits_id) / c_overtaking_max,
+            extract(epoch from v_head.entered - v_waits_entered) / extract(epoch from c_entered_later_max));
+          if v_distance > 1 then
+            v_may_move := false;
+            update pg_temp.leader_target t set overtaken_by = v_distance, session_moved_at = in_now
+            where t.target = v_waits_target
+              and (t.overtaken_by < v_distance or t.session_moved_at + c_move_to_same_every <= in_now);
+            if found then
+              v_workers := v_workers - 1;
+              v_wanted := v_wanted || v_waits_target;
+            end if;
+          end if;
         end if;
       end if;
       if v_beyond or v_head.place > 0 is not true or v_workers < 1 and not v_head.pullable then
@@ -9454,8 +10178,9 @@ begin
     v_claims := v_claims || v_round;
     perform async.note_bounds(v_lanes.lanes, v_left);
     exit when v_workers < 1;
-    -- Without a further lane, no task is left, unless it waits for a session.
-    if v_lanes.next_priority is null then
+    -- Without a further lane, and with all tasks read that may be claimed, no task is left, unless it waits
+    -- for a session.
+    if v_lanes.next_priority is null and not v_beyond then
       exit when v_strict or v_waits_id is null;
       v_strict := true;
     end if;
@@ -9504,7 +10229,7 @@ begin
       v_offered := array_remove(v_offered, v_row.task_id);
     end if;
   end loop;
-  update pg_temp.leader_pool p set taken = p.taken + n.offered
+  update pg_temp.leader_pool p set taken = p.taken + n.offered, offered = p.spacing is not null
   from (
     select r.pool, count(*)::int as offered from async.lead_rows(v_offered) r group by r.pool
   ) n
@@ -9514,7 +10239,8 @@ $function$;
 
 -- leader/stages/yield_offers
 -- Purpose: withdraws offers that no client takes: in a full pool with waiting queries, those older
---   than one second. The pool then makes no offers for two seconds.
+--   than one second. The pool then makes no offers for two seconds. Notes the starts of offered tasks
+--   in pools that limit them; a withdrawn offer counts, too.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.offer and async.task that it changes; never waits for one.
@@ -9528,6 +10254,16 @@ declare
   v_pools text[];
   v_kept bigint[];
 begin
+  if (select s.limits_starts from pg_temp.leader_state s) then
+    update pg_temp.leader_pool p
+    set offered = n.offers, started_at = case when n.offers then p.started_at else in_now end
+    from (
+      select i.pool, exists (select from async.offer o where o.pool = i.pool) as offers
+      from pg_temp.leader_pool i
+      where i.spacing is not null
+    ) n
+    where n.pool = p.pool and n.offers <> p.offered;
+  end if;
   select array_agg(o.task_id), array_agg(o.pool) into v_ids, v_pools
   from async.offer o
   join pg_temp.leader_pool p on p.pool = o.pool
@@ -9786,7 +10522,7 @@ end
 $function$;
 
 -- leader/stages/waiting_tasks
--- Purpose: READY tasks of a lane that entered before a time, in the order of the queue.
+-- Purpose: READY tasks of a lane that could run before a time, in the order of the queue.
 -- Returns: at most 1000 ids; null when there are none.
 -- Raises: nothing.
 -- Locks: none.
@@ -9806,7 +10542,7 @@ begin
       select t.task_id from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
         and async.waits_for_launch(t)
-        and t.entered <= in_before and t.task_id <> all (in_skip)
+        and greatest(t.entered, t.run_at) <= in_before and t.task_id <> all (in_skip)
       order by t.priority, t.entered, t.task_id
       limit 1000
     ) w);
@@ -10313,7 +11049,8 @@ $function$;
 -- leader/loop/due_stages
 -- Purpose: the stages of this cycle, in order. Results are read before the requests, and recorded
 --   after them, so that all requests count that were committed before the result was read. Stages
---   that need not run in every cycle run less often.
+--   that need not run in every cycle run less often, and those that only notice what others change
+--   seldom while the leader is idle: after a sleep that no notification ended (pgasync.idle).
 -- Returns: the names of the stages.
 -- Raises: nothing.
 -- Locks: none.
@@ -10322,43 +11059,105 @@ returns text[]
 language plpgsql
 as $function$
 declare
+  c_idle constant interval := '4500 milliseconds';
+  v_idle constant bool := coalesce(current_setting('pgasync.idle', true), '') <> '';
   v_sweep constant bool := async.is_due('swept', '20 milliseconds', in_now) or in_all;
-  v_configure constant bool := v_sweep and async.is_due('configured', '200 milliseconds', in_now) or in_all;
-  v_check_targets constant bool := v_sweep and async.is_due('checked_targets', '500 milliseconds', in_now) or in_all;
-  v_publish constant bool := v_sweep and async.is_due('published', '700 milliseconds', in_now) or in_all;
+  v_configure bool := in_all;
+  v_check_targets bool := in_all;
+  v_review bool := in_all;
+  v_compact bool := false;
+  v_forget bool := in_all;
+  v_publish bool := in_all;
 begin
+  if v_sweep then
+    v_configure := async.is_due('configured', case when v_idle then c_idle else '200 milliseconds' end, in_now) or in_all;
+    v_check_targets := async.is_due('checked_targets', case when v_idle then c_idle else '500 milliseconds' end, in_now)
+      or in_all;
+    v_review := async.is_due('reviewed', case when v_idle then c_idle else '0' end, in_now) or in_all;
+    v_compact := async.is_due('compacted', case when v_idle then c_idle else '100 milliseconds' end, in_now);
+    v_forget := async.is_due('forgot', '2 seconds', in_now) or in_all;
+    v_publish := async.is_due('published', case when v_idle then c_idle else '700 milliseconds' end, in_now) or in_all;
+  end if;
+  if v_idle then
+    perform set_config('pgasync.idle', '', false);
+  end if;
   return
     case when v_sweep then '{listen}'::text[] else '{}' end
     || case when v_configure then '{configure}'::text[] else '{}' end
+    || case when v_compact then '{compact}'::text[] else '{}' end
+    || case when v_forget then '{forget}'::text[] else '{}' end
     || '{reap,requests}'::text[]
     || case when v_check_targets then '{broken}'::text[] else '{}' end
     || case when v_sweep then '{deadlines,record,helpers,orphans,promote,offers}'::text[] else '{record}' end
     || case when in_routines then '{routines}'::text[] else '{}' end
     || '{poll}'::text[]
-    || case when v_sweep and async.is_due('reviewed', '0', in_now) or in_all then '{review}'::text[] else '{}' end
-    || case when v_sweep and async.is_due('compacted', '100 milliseconds', in_now) then '{compact}'::text[] else '{}' end
-    || case when v_sweep and async.is_due('forgot', '2 seconds', in_now) or in_all then '{forget}'::text[] else '{}' end
+    || case when v_review then '{review}'::text[] else '{}' end
     || case when in_claiming then '{claim}'::text[] else '{}' end
     || case when v_check_targets then '{lost_targets}'::text[] else '{}' end
     || case when v_publish then '{publish,maintain}'::text[] else '{}' end;
 end
 $function$;
 
+-- leader/loop/run_stage
+-- Purpose: runs a stage of a cycle (async.due_stages).
+-- Returns: the amount of work that was done; 0 for stages that only look.
+-- Raises: the errors of the stage. The caller handles them.
+-- Locks: those of the stage.
+-- (Longer than a screen: a list of the stages.)
+create or replace function async.run_stage(in_stage text, in_now timestamptz, in_manual bool)
+returns int
+language plpgsql
+as $function$
+begin
+  case in_stage
+    when 'reap' then return async.reap_sessions();
+    when 'requests' then return async.apply_requests(in_now);
+    when 'record' then return async.record_results(in_now);
+    when 'claim' then return async.claim_tasks(in_now);
+    when 'poll' then perform async.poll(in_now, in_manual);
+    when 'deadlines' then return async.enforce_deadlines(in_now);
+    when 'helpers' then return async.run_helpers();
+    when 'orphans' then return async.resolve_orphans(in_now);
+    when 'promote' then return async.promote_deferred(in_now);
+    when 'broken' then return async.find_broken_sessions() + async.drop_silent_sessions();
+    when 'lost_targets' then return async.fail_tasks_of_lost_targets(in_now) + async.take_write_offs();
+    when 'listen' then perform async.heed_notifications();
+    when 'review' then perform async.review_lanes();
+    when 'compact' then perform async.compact_memory();
+    when 'forget' then perform async.forget_unused();
+    when 'routines' then perform async.run_routines('LOOP');
+    when 'configure' then
+      perform async.check_lead();
+      perform async.refresh_configuration();
+    when 'offers' then perform async.yield_offers(in_now);
+    when 'publish' then perform async.publish();
+    when 'maintain' then perform async.maintain(in_now);
+  end case;
+  return 0;
+end
+$function$;
+
 -- leader/loop/run_stages
--- Purpose: the deciding part of a cycle, in one transaction: runs the stages that are due. Each
---   stage is a block of its own: the error of a stage is logged, and the next stage runs.
+-- Purpose: the deciding part of a cycle, in one transaction: runs the stages that are due. The error of
+--   a stage is logged, and the next stage runs. A block that writes takes a transaction id, so
+--   neighboring stages that only change tables share one. After an error in it, each of them has its
+--   own.
 -- Returns: the amount of work that was done, and whether a cancel arrived.
 -- Raises: nothing, unless the recovery from a failed stage fails.
 -- Locks: async.leader as async.hold_epoch; the rows of async.task that it changes; never waits for
 --   one.
--- (Longer than a screen: a list of the stages.)
 create or replace function async.run_stages(out did int, out cancelled bool)
 language plpgsql
 as $function$
 declare
+  c_sharing constant text[] := '{requests,deadlines,record,orphans,promote,offers,poll,review,claim}';
   v_now constant timestamptz := clock_timestamp();
   v_state record;
+  v_blocks text[] := '{}';
+  v_stages text[];
   v_stage text;
+  v_before text := '';
+  v_done int;
 begin
   did := 0;
   cancelled := false;
@@ -10386,31 +11185,22 @@ begin
     v_state.manual, v_state.loop_routines <> '{}' and v_state.stop is null,
     v_state.stop is null and not v_state.paused, v_now)
   loop
+    if v_stage = any (c_sharing) and v_before = any (c_sharing) then
+      v_blocks[cardinality(v_blocks)] := v_blocks[cardinality(v_blocks)] || ',' || v_stage;
+    else
+      v_blocks := v_blocks || v_stage;
+    end if;
+    v_before := v_stage;
+  end loop;
+  while v_blocks <> '{}' loop
+    v_stages := string_to_array(v_blocks[1], ',');
+    v_blocks := v_blocks[2:];
+    v_done := 0;
     begin
-      case v_stage
-        when 'reap' then did := did + async.reap_sessions();
-        when 'requests' then did := did + async.apply_requests(v_now);
-        when 'record' then did := did + async.record_results(v_now);
-        when 'claim' then did := did + async.claim_tasks(v_now);
-        when 'listen' then perform async.heed_notifications();
-        when 'poll' then perform async.poll(v_now, v_state.manual);
-        when 'review' then perform async.review_lanes();
-        when 'compact' then perform async.compact_memory();
-        when 'forget' then perform async.forget_unused();
-        when 'routines' then perform async.run_routines('LOOP');
-        when 'configure' then
-          perform async.check_lead();
-          perform async.refresh_configuration();
-        when 'deadlines' then did := did + async.enforce_deadlines(v_now);
-        when 'helpers' then did := did + async.run_helpers();
-        when 'orphans' then did := did + async.resolve_orphans(v_now);
-        when 'promote' then did := did + async.promote_deferred(v_now);
-        when 'offers' then perform async.yield_offers(v_now);
-        when 'broken' then did := did + async.find_broken_sessions() + async.drop_silent_sessions();
-        when 'lost_targets' then did := did + async.fail_tasks_of_lost_targets(v_now) + async.take_write_offs();
-        when 'publish' then perform async.publish();
-        when 'maintain' then perform async.maintain(v_now);
-      end case;
+      foreach v_stage in array v_stages loop
+        v_done := v_done + async.run_stage(v_stage, v_now, v_state.manual);
+      end loop;
+      did := did + v_done;
     exception
       when query_canceled then
         cancelled := true;
@@ -10418,6 +11208,9 @@ begin
       when assert_failure or others then
         perform async.note_failure(v_stage, sqlerrm, sqlstate);
         perform async.recover_interrupted_stage(v_stage);
+        if cardinality(v_stages) > 1 then
+          v_blocks := v_stages || v_blocks;
+        end if;
     end;
   end loop;
 end
@@ -11229,7 +12022,8 @@ returns table (
   task_id bigint, priority int, entered timestamptz, pool text, target text, client_pulled bool,
   asynchronous_finish bool, track_yielded bool, manual_timeout interval, consumed timestamptz,
   processed timestamptz, yielded timestamptz, finish_status text, failed bool, processing_error text,
-  times_up timestamptz, tracked bool, eligible_when timestamptz, run int, text_bytes int, attempt int, retry text
+  times_up timestamptz, tracked bool, eligible_when timestamptz, run int, text_bytes int,
+  run_at timestamptz, expires_at timestamptz, attempt int, retry text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -11243,7 +12037,7 @@ begin
     t.task_id, t.priority, t.entered, coalesce(t.concurrency_pool, t.target), t.target, t.query is null,
     coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.consumed,
     t.processed, t.yielded, t.finish_status::text, t.failed, t.processing_error,
-    t.times_up, t.tracked, t.eligible_when, t.run, coalesce(octet_length(t.query), 0),
+    t.times_up, t.tracked, t.eligible_when, t.run, coalesce(octet_length(t.query), 0), t.run_at, t.expires_at,
     coalesce(t.attempt, 0), t.retry::text
   from async.task t
   where t.task_id = any (in_ids);
@@ -11428,7 +12222,8 @@ create or replace function async.lead_heads(
   in_after_priority int[], in_after_entered timestamptz[], in_after_id bigint[]
 ) returns table (
   lane bigint, task_id bigint, priority int, entered timestamptz, asynchronous_finish bool, track_yielded bool,
-  manual_timeout interval, times_up timestamptz, run int, text_bytes int, attempt int, retry text
+  manual_timeout interval, times_up timestamptz, run int, text_bytes int,
+  run_at timestamptz, expires_at timestamptz, attempt int, retry text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -11445,7 +12240,8 @@ begin
     as l(pool, target, pullable, heads_max, after_priority, after_entered, after_id, lane)
   cross join lateral (
     (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
-       t.manual_timeout, t.times_up, t.run, octet_length(t.query), coalesce(t.attempt, 0), t.retry::text
+       t.manual_timeout, t.times_up, t.run, octet_length(t.query), t.run_at, t.expires_at,
+       coalesce(t.attempt, 0), t.retry::text
      from async.task t
      where not l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
@@ -11455,7 +12251,7 @@ begin
      limit l.heads_max)
     union all
     (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
-       t.manual_timeout, t.times_up, t.run, 0, coalesce(t.attempt, 0), t.retry::text
+       t.manual_timeout, t.times_up, t.run, 0, t.run_at, t.expires_at, coalesce(t.attempt, 0), t.retry::text
      from async.task t
      where l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
@@ -11468,8 +12264,9 @@ end
 $function$;
 
 -- both_engines/lead_arrivals
--- Purpose: the waiting tasks that became READY since a snapshot: those whose
---   transaction was not visible to the snapshot. The cost grows with their number only.
+-- Purpose: the tasks that became READY since a snapshot: those whose transaction was not visible to
+--   the snapshot. The cost grows with their number only. Tasks with eligible_when wait for that time
+--   (run_at, a deferral), and are not in the queue yet.
 -- Returns: up to in_max tasks, in no order.
 -- Raises: nothing.
 -- Locks: none.
@@ -11477,7 +12274,7 @@ create or replace function async.lead_arrivals(in_since txid_snapshot, in_max in
 returns table (
   pool text, target text, pullable bool, task_id bigint, priority int, entered timestamptz,
   asynchronous_finish bool, track_yielded bool, manual_timeout interval, times_up timestamptz, run int, text_bytes int,
-  attempt int, retry text
+  run_at timestamptz, expires_at timestamptz, eligible_when timestamptz, attempt int, retry text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -11492,15 +12289,15 @@ begin
   return query
   select coalesce(t.concurrency_pool, t.target), t.target, t.query is null, t.task_id, t.priority, t.entered,
     coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.times_up, t.run,
-    coalesce(octet_length(t.query), 0), coalesce(t.attempt, 0), t.retry::text
+    coalesce(octet_length(t.query), 0), t.run_at, t.expires_at, t.eligible_when, coalesce(t.attempt, 0), t.retry::text
   from (
     select a.* from async.task a
     where a.arrived >= v_after
-      and a.consumed is null and a.processed is null and a.yielded is null and a.eligible_when is null
+      and a.consumed is null and a.processed is null and a.yielded is null
     union all
     select a.* from async.task a
     where a.arrived = any (v_open)
-      and a.consumed is null and a.processed is null and a.yielded is null and a.eligible_when is null
+      and a.consumed is null and a.processed is null and a.yielded is null
   ) t
   where t.query is not null or t.tracked is distinct from true
   limit in_max;
@@ -12098,7 +12895,8 @@ select
   (select count(*) from async.worker w where w.target = t.target and w.task_id is not null) as active_workers,
   t.session_reset,
   t.retired,
-  t.max_sessions
+  t.max_sessions,
+  t.tags
 from async.target t
 order by t.target;
 
@@ -12313,6 +13111,7 @@ select
       then format('its target has as many sessions as it may have (max_sessions): %s', x.max_sessions)
     when n.kind = 'query' and s.busy >= s.workers then format('all %s workers are busy', s.workers)
     when g.message is not null then g.message
+    when l.starts_max > 0 then format('its pool starts at most %s tasks in %s, evenly spaced', l.starts_max, l.interval)
     when n.oldest > clock_timestamp() - interval '5 seconds' then 'it is about to start'
     when t.retired then 'its turn comes: the target is retired, takes no new tasks, and finishes what it has'
     else 'its turn comes as others end; a first task that stays is one whose row a client holds, or whose target '
@@ -12356,6 +13155,7 @@ left join lateral (
   from (select) one
   left join async.concurrency_pool_tracker k on k.concurrency_pool = n.concurrency_pool
 ) p on true
+left join async.concurrency_pool l on l.concurrency_pool = n.concurrency_pool
 left join lateral (
   select a.max_sessions, (select count(*) from async.session e where e.target = a.target) as sessions,
     exists (select from async.worker w where w.target = a.target and w.task_id is not null) as busy
@@ -12363,11 +13163,11 @@ left join lateral (
   where a.target = n.target and a.max_sessions is not null
 ) x on true
 left join lateral (
-  select l.message
-  from async.server_log l
-  where l.happened > now() - interval '1 minute'
-    and l.message like format('task %s cannot be %%', n.first_task_id)
-  order by l.server_log desc
+  select h.message
+  from async.server_log h
+  where h.happened > now() - interval '1 minute'
+    and h.message like format('task %s cannot be %%', n.first_task_id)
+  order by h.server_log desc
   limit 1
 ) g on n.kind in ('query', 'pull')
 order by n.concurrency_pool, n.target, n.kind;
@@ -12509,6 +13309,10 @@ select
   t.eligible_when,
   t.run,
   t.pushed_by,
+  t.run_at,
+  t.expires_at,
+  t.unique_key,
+  t.unique_while,
   t.attempt,
   t.retry
 from async.task t;
@@ -12617,6 +13421,8 @@ comment on column async.target.concurrency_track_yielded is
   'True when YIELDED tasks keep their pool slots, unless the task overrides it.';
 comment on column async.target.session_reset is
   'True when each task starts in a clean session. False omits the reset, which is faster.';
+comment on column async.target.tags is
+  'The tags of the target: async.targets finds it by each.';
 comment on column async.target.retired is
   'True when the last async.configure left the target out: it refuses new tasks and finishes its '
   'present tasks.';
@@ -12627,6 +13433,10 @@ comment on table async.concurrency_pool is
 comment on column async.concurrency_pool.concurrency_pool is 'The name of the pool.';
 comment on column async.concurrency_pool.max_workers is
   'The size of the pool: its number of pool slots.';
+comment on column async.concurrency_pool.starts_max is
+  'The most tasks of the pool that start in interval, evenly spaced. 0: no limit.';
+comment on column async.concurrency_pool.interval is
+  'The time in which at most starts_max tasks start.';
 comment on column async.concurrency_pool.retired is
   'True when the last async.configure left the pool out: it refuses new tasks and finishes its '
   'present tasks.';

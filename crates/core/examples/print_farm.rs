@@ -83,7 +83,7 @@ fn carry_out(jobs: &mut BTreeMap<TaskId, Job>, now: Now, command: Command) -> Op
         }
         Command::Poll { sleep, .. } => {
             let writers = (sleep == Sleep::FallAsleep).then_some(OpenWriters { before: 0, open: false });
-            Input::Polled { lanes: vec![], arrivals: vec![], requests: false, latch: 0, writers }
+            Input::Polled { lanes: vec![], arrivals: vec![], due: None, requests: false, latch: 0, writers }
         }
         Command::Write(event) => {
             let row = &mut jobs.get_mut(&event.task)?.2;

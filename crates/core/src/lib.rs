@@ -78,7 +78,7 @@
 //!             }
 //!             Command::Poll { sleep, .. } => {
 //!                 let writers = (sleep == Sleep::FallAsleep).then_some(OpenWriters { before: 0, open: false });
-//!                 Some(Input::Polled { lanes: vec![], arrivals: vec![], requests: false, latch: 0, writers })
+//!                 Some(Input::Polled { lanes: vec![], arrivals: vec![], due: None, requests: false, latch: 0, writers })
 //!             }
 //!             Command::Write(event) => {
 //!                 round.push(if table.state() == RowState::Ready { "claim" } else { "end" });

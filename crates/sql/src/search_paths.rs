@@ -28,7 +28,7 @@ const INLINED: [&str; 9] = [
 
 /// They have no clause, since a clause costs a hot function several times what its call costs, or
 /// keeps the planner from inlining it. They have the path of their callers.
-const INHERITING: [&str; 40] = [
+const INHERITING: [&str; 41] = [
     "apply_requests",
     "backoff",
     "claim_tasks",
@@ -55,6 +55,7 @@ const INHERITING: [&str; 40] = [
     "release_pools",
     "request_message",
     "resolve_orphans",
+    "run_stage",
     "run_stages",
     "send_query",
     "send_short_queries",

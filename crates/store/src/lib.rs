@@ -27,9 +27,10 @@ mod loss;
 mod wire;
 
 pub use client::{
-    Batch, CallError, Client, ConfigureError, LatchError, LeaderStatistics, LogLine, NewTask, Period, PoolStatistics,
-    PushError, ReadError, Refusal, RequestError, RequestReceipt, RestartError, RunType, RunningTask, Statistics,
-    TakeError, TakenTask, TargetState, TargetStatistics, TaskStatus, WaitingLane,
+    Batch, CallError, Client, ConfigureError, KeyUntil, LatchError, LeaderStatistics, LogLine, NewTask, OnConflict,
+    Period, PoolStatistics, Push, PushError, Pushed, ReadError, Refusal, RequestError, RequestReceipt, RestartError,
+    RunType, RunningTask, Statistics, TakeError, TakenTask, TargetState, TargetStatistics, TaskStatus, UniqueKey,
+    WaitingLane,
 };
 pub use install::{InstallError, SchemaPart, install};
 pub use leader::{

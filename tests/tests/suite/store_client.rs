@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use pgasync_core::{
     ControlEntry, Document, FinishStatus, PoolEntry, PoolName, Priority, RowState, Span, TargetEntry, TargetName,
-    TaskId,
+    TaskId, Timestamp,
 };
 use pgasync_pg::ConnectionSettings;
 use pgasync_store::{
-    Batch, Client, ConfigureError, LatchError, NewTask, PushError, ReadError, RequestError, RestartError, RunType,
-    SchemaPart, TakeError, TargetState, install,
+    Batch, Client, ConfigureError, KeyUntil, LatchError, NewTask, OnConflict, Push, PushError, ReadError, RequestError,
+    RestartError, RunType, SchemaPart, TakeError, TargetState, UniqueKey, install,
 };
 use pgasync_tests::{Database, Engine, PATIENCE, PrivateCluster, RustEngine, Scratch, SqlEngine};
 use serde_json::json;
@@ -178,6 +178,40 @@ async fn a_refused_push_names_the_wrong_type() {
 }
 
 #[tokio::test]
+async fn pushes_with_options_are_answered_in_order() {
+    let database = Database::create().await;
+    let there = |tags: &[&str]| json!({ "targets": [{ "target": "there", "connection_string": "", "tags": tags }] });
+    database.configure(&there(&["shop", "eu"])).await;
+    let client = client(database.settings());
+    assert_eq!(client.targets("shop").await.expect("it answers"), [TargetName::new("there").expect("a name")]);
+    assert_eq!(client.targets("none").await.expect("it answers"), []);
+    let day = Timestamp::from_micros(4_102_444_800_000_000);
+    let task = |query: &str| Push::of(NewTask::query(query, own()).priority(Priority(4)).timeout(Span::seconds(90)));
+    let key = UniqueKey::new("k").until(KeyUntil::Started);
+    let pushes = [
+        task("select 1").run_at(day).expires_at(day + Span::seconds(1)).source("test").unique(key.clone()),
+        task("select 2"),
+        task("select 3").unique(key.clone()),
+    ];
+    let pushed = client.push_many(&pushes).await.expect("it pushes");
+    assert_eq!(pushed.iter().map(|pushed| pushed.duplicate).collect::<Vec<_>>(), [false, false, true]);
+    assert_eq!(pushed[0].task, pushed[2].task);
+    let sql = "select count(*) from async.task where run_at = '2100-01-01 00:00Z' and expires_at = '2100-01-01 00:00:01Z'
+        and source = 'test' and unique_key = 'k' and unique_while = 'waiting' and priority = 4 and manual_timeout = '90 s'";
+    assert_eq!(database.number(sql).await, 1);
+    let replaces = [task("select 4").unique(key.clone().on_conflict(OnConflict::Replace))];
+    assert_ne!(client.push_many(&replaces).await.expect("it pushes")[0].task, pushed[0].task);
+    let refused = client.push_many(&[task("select 5").unique(key.on_conflict(OnConflict::Error))]).await;
+    assert!(matches!(refused, Err(PushError::KeyTaken(_))), "{refused:?}");
+    let refused = client.push_many(&[task("select 6").run_at(day).expires_at(day)]).await;
+    assert!(matches!(refused, Err(PushError::Impossible(_))), "{refused:?}");
+    let first = pushed[0].task.expect("it was pushed");
+    let refused = client.restart(first).await;
+    assert!(matches!(refused, Err(RestartError::KeyTaken(_))), "{refused:?}");
+    assert_eq!(client.push_many(&[]).await.expect("nothing to do"), []);
+}
+
+#[tokio::test]
 async fn a_push_can_be_part_of_the_callers_transaction() {
     let database = Database::create().await;
     let batch = Batch::of([NewTask::query("select 0", own())]);
@@ -270,6 +304,7 @@ async fn a_document_is_applied_as_a_whole_or_refused_with_a_path() {
             concurrency_pool: "reports".to_owned(),
             max_workers: Some(2),
             retired: None,
+            ..PoolEntry::default()
         }]),
         retry_policies: None,
     };

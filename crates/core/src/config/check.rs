@@ -49,14 +49,18 @@ impl TargetEntry {
         at_least(self.max_concurrency, 0, &at("max_concurrency"))?;
         at_least(self.max_sessions, 1, &at("max_sessions"))?;
         at_least(self.max_workers, 0, &at("max_workers"))?;
+        tags(self.tags.as_deref(), &at("tags"))?;
         name(Some(&self.target), &at("target"))
     }
 }
 
 impl PoolEntry {
     pub(super) fn check(&self, path: &str) -> Result<(), Refused> {
-        name(Some(&self.concurrency_pool), &format!("{path}.concurrency_pool"))?;
-        at_least(self.max_workers, 0, &format!("{path}.max_workers"))
+        let at = |name: &str| format!("{path}.{name}");
+        name(Some(&self.concurrency_pool), &at("concurrency_pool"))?;
+        positive(self.interval, &at("interval"))?;
+        at_least(self.max_workers, 0, &at("max_workers"))?;
+        at_least(self.starts_max, 0, &at("starts_max"))
     }
 }
 
@@ -102,6 +106,10 @@ pub(super) fn own_connection(given: Option<&str>, path: &str) -> Result<(), Refu
     connection(given, path)?;
     let fits = given.is_none_or(|text| !connection_string::references_secret(text));
     expect(fits, path, "a connection string without a reference to a secret")
+}
+
+pub(super) fn tags(given: Option<&[String]>, path: &str) -> Result<(), Refused> {
+    given.unwrap_or_default().iter().try_for_each(|tag| name(Some(tag), path))
 }
 
 pub(super) fn routines(given: Option<&[String]>, path: &str) -> Result<(), Refused> {

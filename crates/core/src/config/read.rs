@@ -36,6 +36,8 @@ enum ValueKind {
     ConnectionString,
     OwnConnectionString,
     Routines,
+    /// An array of names.
+    Tags,
     /// A column that the leader writes. The key is accepted and ignored, so that a row of the table
     /// can be given back.
     Reported,
@@ -70,7 +72,7 @@ const CONTROL: [(&str, ValueKind); 26] = [
     ("trigger_search_path", ValueKind::Reported),
 ];
 
-const TARGET: [(&str, ValueKind); 11] = [
+const TARGET: [(&str, ValueKind); 12] = [
     ("target", ValueKind::Name),
     ("max_workers", ValueKind::Size),
     ("max_concurrency", ValueKind::Size),
@@ -80,12 +82,18 @@ const TARGET: [(&str, ValueKind); 11] = [
     ("max_sessions", ValueKind::Positive),
     ("concurrency_track_yielded", ValueKind::Flag),
     ("session_reset", ValueKind::Flag),
+    ("tags", ValueKind::Tags),
     ("default_retry", ValueKind::Name),
     ("retired", ValueKind::Flag),
 ];
 
-const POOL: [(&str, ValueKind); 3] =
-    [("concurrency_pool", ValueKind::Name), ("max_workers", ValueKind::Size), ("retired", ValueKind::Flag)];
+const POOL: [(&str, ValueKind); 5] = [
+    ("concurrency_pool", ValueKind::Name),
+    ("max_workers", ValueKind::Size),
+    ("starts_max", ValueKind::Size),
+    ("interval", ValueKind::Timeout),
+    ("retired", ValueKind::Flag),
+];
 
 const RETRY_POLICY: [(&str, ValueKind); 11] = [
     ("retry_policy", ValueKind::PolicyName),
@@ -176,6 +184,7 @@ fn target(given: &Checked) -> TargetEntry {
         max_sessions: given.number("max_sessions"),
         concurrency_track_yielded: given.flag("concurrency_track_yielded"),
         session_reset: given.flag("session_reset"),
+        tags: given.texts("tags"),
         default_retry: given.text("default_retry"),
         retired: given.flag("retired"),
     }
@@ -185,6 +194,8 @@ fn pool(given: &Checked) -> PoolEntry {
     PoolEntry {
         concurrency_pool: given.required_text("concurrency_pool"),
         max_workers: given.number("max_workers"),
+        starts_max: given.number("starts_max"),
+        interval: given.span("interval"),
         retired: given.flag("retired"),
     }
 }
@@ -340,6 +351,9 @@ impl ValueKind {
             Self::Routines => {
                 let expected = "an array of texts that are not blank";
                 check::routines(Some(&texts(value).ok_or_else(|| wrong(expected))?), path)
+            }
+            Self::Tags => {
+                check::tags(Some(&texts(value).ok_or_else(|| wrong("an array of texts that are not blank"))?), path)
             }
         }
     }

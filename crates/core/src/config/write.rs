@@ -75,6 +75,7 @@ impl From<&TargetEntry> for Value {
             .with("max_sessions", entry.max_sessions)
             .with("concurrency_track_yielded", entry.concurrency_track_yielded)
             .with("session_reset", entry.session_reset)
+            .with("tags", entry.tags.clone())
             .with("default_retry", entry.default_retry.clone())
             .with("retired", entry.retired);
         Self::Object(object.0)
@@ -86,6 +87,8 @@ impl From<&PoolEntry> for Value {
         let object = Object(Map::new())
             .with("concurrency_pool", Some(entry.concurrency_pool.clone()))
             .with("max_workers", entry.max_workers)
+            .with("starts_max", entry.starts_max)
+            .interval("interval", entry.interval)
             .with("retired", entry.retired);
         Self::Object(object.0)
     }

@@ -12,6 +12,7 @@ impl Orchestrator {
         &mut self,
         lanes: &[Lane],
         arrivals: Vec<(Lane, Head)>,
+        due: Option<Timestamp>,
         requests: bool,
         latch: i64,
         writers: Option<OpenWriters>,
@@ -20,6 +21,7 @@ impl Orchestrator {
         self.cycle.polled(latch, writers, &self.scheduler.cx);
         self.scheduler.refresh_lanes(lanes);
         self.scheduler.arrived(arrivals);
+        self.scheduler.sweep.by_server_time(due, &mut self.scheduler.cx);
         self.scheduler.offers.review_all();
         if requests {
             self.scheduler.requests.want();

@@ -118,6 +118,10 @@ pub enum Input {
         /// Every task that became READY since the last poll by the write of a client, and waits. A
         /// task may be reported more than once.
         arrivals: Vec<(Lane, Head)>,
+        /// The first time at which a task that became READY since the last poll is to be promoted, or
+        /// is overdue; or any earlier time, if too many tasks arrived. `None` if no such task waits for
+        /// a time.
+        due: Option<Timestamp>,
         /// Whether there are requests.
         requests: bool,
         /// Up to which number callers wait for a cycle that begins now.

@@ -6,7 +6,7 @@ use super::scheduler::Scheduler;
 use super::sessions::{Probe, SessionState};
 use super::tracked::{LostHost, Marked, TaskSession, Tracked};
 use crate::names::{SessionId, TargetName, TaskId};
-use crate::plan::lane::QueuePosition;
+use crate::plan::lane::Head;
 use crate::task::event::{Event, Outcome};
 use crate::task::phase::Phase;
 
@@ -54,11 +54,11 @@ impl Scheduler {
             return;
         }
         let now = self.cx.now().server;
-        let waited = |position: &QueuePosition| position.entered + patience <= now;
+        let waited = |head: &Head| head.eligible_since() + patience <= now;
         let impatient: Vec<TaskSnapshot> = self
             .plan
             .heads_of(target)
-            .filter(|(_, head)| waited(&head.position) && !self.tracked.contains(head.position.task))
+            .filter(|(_, head)| waited(head) && !self.tracked.contains(head.position.task))
             .map(|(lane, head)| TaskSnapshot { position: head.position, lane: lane.clone(), task: head.task() })
             .collect();
         for snapshot in impatient {

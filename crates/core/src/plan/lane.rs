@@ -80,13 +80,19 @@ pub struct Head {
     pub attempt: i32,
     /// Its options.
     pub options: TaskOptions,
-    /// The deadline that an earlier claim set.
+    /// The deadline that an earlier claim set, or else `expires_at`.
     pub times_up: Option<Timestamp>,
     /// The length of its query in bytes.
     pub text_bytes: u64,
 }
 
 impl Head {
+    /// The time from which the task could run.
+    #[must_use]
+    pub fn eligible_since(&self) -> Timestamp {
+        self.options.run_at.map_or(self.position.entered, |run_at| run_at.max(self.position.entered))
+    }
+
     /// The task in its phase, READY.
     #[must_use]
     pub fn task(&self) -> Task {

@@ -104,7 +104,7 @@ pub fn example_tasks(now: Timestamp) -> Vec<Task> {
     }
     let mut tasks = Vec::new();
     for phase in phases {
-        for options in options() {
+        for options in options(now) {
             let pulls = matches!(phase, Phase::Offered { .. } | Phase::Pulled { .. });
             let runs = matches!(phase, Phase::Claimed { .. } | Phase::Launched { .. });
             if (pulls && !options.client_pulled) || (runs && options.client_pulled) {
@@ -186,19 +186,29 @@ fn policies() -> [RetryPolicy; 2] {
     [careful, bold]
 }
 
-fn options() -> Vec<TaskOptions> {
+fn options(now: Timestamp) -> Vec<TaskOptions> {
+    let at = |micros| Some(now + Span::micros(micros));
+    let times =
+        [(at(1), None), (at(-1), at(3_000_000)), (None, at(-10)), (None, Some(now)), (at(1_000_000), at(1_000_000))];
     let mut all = Vec::new();
     for client_pulled in [false, true] {
         for asynchronous_finish in [false, true] {
             for track_yielded in [false, true] {
                 for manual_timeout in [None, Some(MANUAL_TIMEOUT)] {
-                    let options = TaskOptions { client_pulled, asynchronous_finish, track_yielded, ..plain() };
-                    all.push(TaskOptions { manual_timeout, ..options });
+                    let options =
+                        TaskOptions { client_pulled, asynchronous_finish, track_yielded, manual_timeout, ..plain() };
+                    if !asynchronous_finish && !track_yielded {
+                        let timed = |(run_at, expires_at)| TaskOptions { run_at, expires_at, ..options.clone() };
+                        all.extend(times.map(timed));
+                    }
+                    all.push(options);
                 }
             }
         }
-        for policy in policies() {
-            all.push(TaskOptions { client_pulled, retry: Some(Arc::new(policy)), ..plain() });
+        for policy in policies().map(Arc::new) {
+            for expires_at in [None, at(3_000_000), at(500_000)] {
+                all.push(TaskOptions { client_pulled, expires_at, retry: Some(Arc::clone(&policy)), ..plain() });
+            }
         }
     }
     all

@@ -44,6 +44,10 @@ pub struct TaskOptions {
     pub track_yielded: bool,
     /// The timeout of the task itself, from its first claim.
     pub manual_timeout: Option<Span>,
+    /// The task is not eligible before this time.
+    pub run_at: Option<Timestamp>,
+    /// The deadline of the whole task. Its `times_up` is never later.
+    pub expires_at: Option<Timestamp>,
     /// What follows a failed attempt; `None` for nothing.
     pub retry: Option<Arc<RetryPolicy>>,
 }
@@ -79,7 +83,7 @@ impl Task {
     /// A task as a push creates it.
     #[must_use]
     pub const fn pushed(options: TaskOptions) -> Self {
-        let phase = Phase::Ready { eligible_when: None, times_up: None };
+        let phase = Phase::Ready { eligible_when: options.run_at, times_up: options.expires_at };
         Self { options, run: Run::NONE, attempt: 0, phase }
     }
 

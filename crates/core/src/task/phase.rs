@@ -26,7 +26,7 @@ pub enum Phase {
     Ready {
         /// The task is not eligible before this time.
         eligible_when: Option<Timestamp>,
-        /// The deadline, if an earlier claim set one.
+        /// The deadline that an earlier claim set, or else `expires_at`.
         times_up: Option<Timestamp>,
     },
     /// READY, and offered to clients. The offer holds a pool slot.
@@ -100,7 +100,7 @@ pub struct TaskTimes {
     pub consumed: Option<Timestamp>,
     /// When it yielded; `None` if it did not.
     pub yielded: Option<Timestamp>,
-    /// The deadline, which the first claim or take sets; `None` before.
+    /// The deadline, which the first claim or take sets; `expires_at` before.
     pub times_up: Option<Timestamp>,
 }
 
@@ -155,6 +155,19 @@ impl Phase {
             | Self::Pulled { times_up, .. }
             | Self::Yielded { times_up, .. } => *times_up,
             Self::Finished { past, .. } => past.times_up,
+        }
+    }
+
+    /// The first time at which a task that waits is to be promoted, or is overdue.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        match self {
+            Self::Ready { eligible_when, times_up } => eligible_when.iter().chain(times_up).min().copied(),
+            Self::Offered { times_up } => *times_up,
+            Self::Claimed { .. }
+            | Self::Launched { .. }
+            | Self::Pulled { .. }
+            | Self::Yielded { .. }
+            | Self::Finished { .. } => None,
         }
     }
 

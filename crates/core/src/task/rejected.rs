@@ -47,6 +47,12 @@ pub enum Rejected {
     /// The deadline of the task has not passed, or there is none.
     #[error("the task's deadline has not come")]
     NotOverdue,
+    /// The task has expired, so it cannot be restarted.
+    #[error("the task has expired; push it anew")]
+    Expired {
+        /// When it expired.
+        expires_at: Timestamp,
+    },
     /// The task has no query. It can be offered, not claimed.
     #[error("the task is for clients to pull; offer it")]
     ClientPulled,

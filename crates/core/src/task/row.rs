@@ -30,12 +30,13 @@ pub struct Row {
     pub failed: Option<bool>,
     /// The error or message of its end; null before the end, and after an end without one.
     pub processing_error: Option<String>,
-    /// Its deadline, from its first claim on; `infinity` ([`Timestamp::NEVER`]) if it has none.
+    /// Its deadline, from its first claim on; `infinity` ([`Timestamp::NEVER`]) if it has none. Before
+    /// that, `expires_at`.
     pub times_up: Option<Timestamp>,
     /// True while the task holds a pool slot. False after the end of a task that held one. Null
     /// otherwise.
     pub tracked: Option<bool>,
-    /// The time from which it is eligible, after a deferral or a pause; null otherwise.
+    /// The time from which it is eligible: `run_at`, or that of a deferral or a pause; null otherwise.
     pub eligible_when: Option<Timestamp>,
     /// The number of its claims and takes ([`Run`]); 0 for a pushed task. A restart does not change
     /// it.

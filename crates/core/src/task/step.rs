@@ -28,7 +28,7 @@ impl Task {
             }
             Phase::Pulled { .. } => self.step_idle(event, now),
             Phase::Yielded { .. } => self.step_idle(event, now),
-            Phase::Finished { end, .. } => self.step_finished(end, event),
+            Phase::Finished { end, .. } => self.step_finished(end, event, now),
         }
     }
 
@@ -43,7 +43,7 @@ impl Task {
             Event::Promote => {
                 eligible_when.ok_or(Rejected::NotDeferred)?;
                 due(eligible_when, now)?;
-                Ok(self.at(Phase::Ready { eligible_when: None, times_up }))
+                Ok(self.waiting(None, times_up, now))
             }
             Event::Claim { default_timeout } => {
                 if self.options.client_pulled {
@@ -51,7 +51,7 @@ impl Task {
                 }
                 due(eligible_when, now)?;
                 in_time(times_up, now)?;
-                let deadline = times_up.or(Some(self.deadline(*default_timeout, now)));
+                let deadline = Some(self.deadline_of_start(times_up, *default_timeout, now));
                 let phase = Phase::Claimed { consumed: now, times_up: deadline };
                 Ok(Self { run: self.run.next(), ..self.at(phase) })
             }
@@ -82,10 +82,10 @@ impl Task {
 
     fn step_offered(&self, times_up: Option<Timestamp>, event: &Event, now: Timestamp) -> Result<Self, Rejected> {
         match event {
-            Event::Withdraw => Ok(self.at(Phase::Ready { eligible_when: None, times_up })),
+            Event::Withdraw => Ok(self.waiting(None, times_up, now)),
             Event::Take { default_timeout } => {
                 in_time(times_up, now)?;
-                let deadline = times_up.or(Some(self.deadline(*default_timeout, now)));
+                let deadline = Some(self.deadline_of_start(times_up, *default_timeout, now));
                 let phase = Phase::Pulled { consumed: now, times_up: deadline };
                 Ok(Self { run: self.run.next(), ..self.at(phase) })
             }
@@ -114,10 +114,11 @@ impl Task {
         match event {
             Event::GiveBack { default_timeout } => {
                 // A deadline that an earlier claim set stays.
-                let times_up = times_up.filter(|at| *at != self.deadline(*default_timeout, consumed));
+                let of_this_claim = times_up == Some(self.deadline(*default_timeout, consumed));
+                let times_up = if of_this_claim { self.options.expires_at } else { times_up };
                 // The run is not used again: the launch marks may contain one of this run, and it
                 // would count as a mark of the next claim.
-                Ok(self.at(Phase::Ready { eligible_when: None, times_up }))
+                Ok(self.waiting(None, times_up, now))
             }
             Event::Launch => Ok(self.at(Phase::Launched { consumed, times_up, intention: None })),
             Event::Request(request) => self.apply_request(request, now),
@@ -204,9 +205,12 @@ impl Task {
         }
     }
 
-    fn step_finished(&self, end: &Completion, event: &Event) -> Result<Self, Rejected> {
+    fn step_finished(&self, end: &Completion, event: &Event, now: Timestamp) -> Result<Self, Rejected> {
         match event {
-            Event::Restart => Ok(Self { attempt: 0, ..self.at(Phase::Ready { eligible_when: None, times_up: None }) }),
+            Event::Restart => match self.options.expires_at {
+                Some(expires_at) if expires_at <= now => Err(Rejected::Expired { expires_at }),
+                expires_at => Ok(Self { attempt: 0, ..self.waiting(None, expires_at, now) }),
+            },
             Event::Release => self.released(end),
             Event::Promote
             | Event::Claim { .. }
@@ -301,10 +305,11 @@ impl Task {
     fn failing(&self, failure: Failure<'_>, last: Self, now: Timestamp) -> Self {
         let Some(policy) = &self.options.retry else { return last };
         let attempt = self.attempt + 1;
-        match policy.delay(attempt, failure) {
-            Some(delay) => {
-                Self { attempt, ..self.at(Phase::Ready { eligible_when: Some(now + delay), times_up: None }) }
-            }
+        let expires_at = self.options.expires_at;
+        // An attempt that would begin after the end of all attempts does not take place.
+        let next = policy.delay(attempt, failure).map(|delay| now + delay);
+        match next.filter(|next| expires_at.is_none_or(|expires_at| *next < expires_at)) {
+            Some(next) => Self { attempt, ..self.waiting(Some(next), expires_at, now) },
             None => Self { attempt, ..last },
         }
     }
@@ -377,12 +382,29 @@ impl Task {
     }
 
     fn returned_to_queue(&self, duration: Option<Span>, now: Timestamp) -> Self {
-        let eligible_when = duration.map(|duration| now + duration);
-        self.at(Phase::Ready { eligible_when, times_up: self.phase.times_up() })
+        self.waiting(duration.map(|duration| now + duration), self.phase.times_up(), now)
     }
 
+    /// The task in the queue, not eligible before `until` and before its own time.
+    fn waiting(&self, until: Option<Timestamp>, times_up: Option<Timestamp>, now: Timestamp) -> Self {
+        let eligible_when = until.max(self.options.run_at.filter(|at| *at > now));
+        self.at(Phase::Ready { eligible_when, times_up })
+    }
+
+    /// The deadline that a first claim at this time sets.
     fn deadline(&self, default: Option<Span>, now: Timestamp) -> Timestamp {
-        self.options.manual_timeout.or(default).map_or(Timestamp::NEVER, |timeout| now + timeout)
+        let timeout = self.options.manual_timeout.or(default);
+        self.not_after_expiry(timeout.map_or(Timestamp::NEVER, |timeout| now + timeout))
+    }
+
+    /// The deadline after a claim or a take. One that an earlier claim set stays.
+    fn deadline_of_start(&self, times_up: Option<Timestamp>, default: Option<Span>, now: Timestamp) -> Timestamp {
+        let earlier = times_up.filter(|at| Some(*at) != self.options.expires_at);
+        earlier.map_or_else(|| self.deadline(default, now), |earlier| self.not_after_expiry(earlier))
+    }
+
+    fn not_after_expiry(&self, deadline: Timestamp) -> Timestamp {
+        self.options.expires_at.map_or(deadline, |expires_at| deadline.min(expires_at))
     }
 
     fn at(&self, phase: Phase) -> Self {

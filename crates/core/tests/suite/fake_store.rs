@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{
-    Command, Epoch, FinishStatus, Head, Input, Lane, LaunchState, MonotonicTime, Now, OpenWriters, QueuePosition,
-    Registered, Request, RequestId, Row, RowState, Run, SessionId, Sleep, Span, StoredRequest, TargetName, TaskEvent,
-    TaskId, TaskOptions, TaskSnapshot, Timestamp, WriteAnswer,
+    Command, Epoch, Event, FinishStatus, Head, Input, Lane, LaunchState, MonotonicTime, Now, OpenWriters,
+    QueuePosition, Registered, Request, RequestId, Row, RowState, Run, SessionId, Sleep, Span, StoredRequest,
+    TargetName, Task, TaskEvent, TaskId, TaskOptions, TaskSnapshot, Timestamp, WriteAnswer,
 };
 
 /// A poll reports at most this many arrivals, and otherwise the lanes.
@@ -71,7 +71,8 @@ pub(crate) struct FakeStore {
 impl StoredTask {
     pub(crate) fn new(position: QueuePosition, lane: Lane, options: TaskOptions) -> Self {
         let locked_until = MonotonicTime::from_micros(i64::MIN);
-        Self { position, lane, options, row: Row::default(), query: QueryProfile::default(), locked_until }
+        let row = Task::pushed(options.clone()).row();
+        Self { position, lane, options, row, query: QueryProfile::default(), locked_until }
     }
 
     fn snapshot(&self, launch: LaunchState) -> Option<TaskSnapshot> {
@@ -216,8 +217,12 @@ impl FakeStore {
                 Some(_) if skip.contains(id) => {}
                 Some(_) if task.locked_until > now.monotonic => failed.push(*id),
                 Some(_) => {
-                    task.row.eligible_when = None;
-                    promoted.insert(task.lane.clone());
+                    // As in the writer: a later `run_at` counts.
+                    let its = task.row.task(task.options.clone(), LaunchState::Claimed);
+                    if let Some(next) = its.ok().and_then(|its| its.step(&Event::Promote, now.server).ok()) {
+                        task.row = next.row();
+                        promoted.insert(task.lane.clone());
+                    }
                 }
                 None => {}
             }
@@ -257,10 +262,11 @@ impl FakeStore {
         };
         let stands = |id: &TaskId| self.tasks.get(id).is_some_and(StoredTask::is_offered);
         let mut answers = self.reread(offered.into_iter().filter(|id| !stands(id)).collect());
-        let (lanes, arrivals) = self.news();
+        let (lanes, arrivals, due) = self.news();
         answers.push(Input::Polled {
             lanes,
             arrivals,
+            due,
             requests: !self.requests.is_empty(),
             latch: self.last_latch,
             writers,
@@ -269,20 +275,25 @@ impl FakeStore {
     }
 
     /// What waits, as far as the leader does not know it. Now and then an arrival is reported again.
-    fn news(&mut self) -> (Vec<Lane>, Vec<(Lane, Head)>) {
+    fn news(&mut self) -> (Vec<Lane>, Vec<(Lane, Head)>, Option<Timestamp>) {
         if !self.polls_report {
-            return (Vec::new(), Vec::new());
+            return (Vec::new(), Vec::new(), None);
         }
-        let Some(arrived) = self.arrived.replace(BTreeSet::new()) else { return (self.lanes(), Vec::new()) };
+        let Some(arrived) = self.arrived.replace(BTreeSet::new()) else { return (self.lanes(), Vec::new(), None) };
         if arrived.len() > ARRIVALS_MAX {
-            return (self.lanes(), Vec::new());
+            return (self.lanes(), Vec::new(), Some(Timestamp::from_micros(i64::MIN)));
         }
-        let tasks = arrived.iter().filter_map(|task| self.tasks.get(task)).filter(|task| task.is_queued());
+        let ready =
+            arrived.iter().filter_map(|task| self.tasks.get(task)).filter(|task| task.row.state() == RowState::Ready);
+        let (tasks, due) = (
+            ready.clone().filter(|task| task.is_queued()),
+            ready.flat_map(|task| [task.row.eligible_when, task.row.times_up]).flatten().min(),
+        );
         let arrivals = tasks.map(|task| (task.lane.clone(), task.head())).collect();
         if arrived.iter().any(|task| task.0 % 5 == 0) {
             self.arrived = Some(arrived.into_iter().filter(|task| task.0 % 5 != 0).collect());
         }
-        (Vec::new(), arrivals)
+        (Vec::new(), arrivals, due)
     }
 
     fn reread(&self, tasks: Vec<TaskId>) -> Vec<Input> {

@@ -63,9 +63,18 @@ fn becomes(
             Some(true) if yields && options.track_yielded => Some(true),
             _ => None,
         },
-        eligible_when: if waits { wait.map(|wait| now + wait) } else { None },
+        eligible_when: if waits { later(wait.map(|wait| now + wait), options, now) } else { None },
         run: row.run,
         attempt: row.attempt,
+    }
+}
+
+/// A time before which a task does not run, and its `run_at` if that is still to come and later.
+fn later(time: Option<Timestamp>, options: &TaskOptions, now: Timestamp) -> Option<Timestamp> {
+    match (time, options.run_at) {
+        (Some(time), Some(run_at)) if run_at > now && run_at > time => Some(run_at),
+        (None, Some(run_at)) if run_at > now => Some(run_at),
+        _ => time,
     }
 }
 
@@ -75,7 +84,13 @@ fn step_columns(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
     let state = row.state();
     if state == RowState::Finished {
         return match event {
-            Event::Restart => Some(Row { run: row.run, ..Row::default() }),
+            Event::Restart if options.expires_at.is_some_and(|at| at <= now) => None,
+            Event::Restart => Some(Row {
+                run: row.run,
+                times_up: options.expires_at,
+                eligible_when: later(None, options, now),
+                ..Row::default()
+            }),
             Event::Release if row.tracked == Some(true) => Some(Row { tracked: Some(false), ..row }),
             _ => None,
         };
@@ -85,16 +100,20 @@ fn step_columns(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
     let waits = state == RowState::Ready && row.tracked.is_none();
     let offered = state == RowState::Ready && row.tracked == Some(true);
     let (claimed, launched) = (task.phase.name() == PhaseName::Claimed, task.phase.name() == PhaseName::Launched);
+    let expires = options.expires_at.unwrap_or(Timestamp::NEVER);
     let limit = |default: &Option<Span>, from: Timestamp| match (options.manual_timeout, *default) {
-        (Some(timeout), _) | (None, Some(timeout)) => from + timeout,
-        (None, None) => Timestamp::NEVER,
+        (Some(timeout), _) | (None, Some(timeout)) => (from + timeout).min(expires),
+        (None, None) => expires,
     };
     let started = |default: &Option<Span>| Row {
         consumed: Some(now),
         tracked: Some(true),
         eligible_when: None,
         run: row.run + 1,
-        times_up: row.times_up.or_else(|| Some(limit(default, now))),
+        times_up: match row.times_up {
+            Some(earlier) if row.times_up != options.expires_at => Some(earlier.min(expires)),
+            _ => Some(limit(default, now)),
+        },
         ..row.clone()
     };
     let intention = match &task.phase {
@@ -123,16 +142,17 @@ fn step_columns(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
     };
     let failure = failure(&row, task, event, intention.as_ref()).filter(|_| happens && options.retry.is_some());
     let next = happens.then(|| match event {
-        Event::Promote => Row { eligible_when: None, ..row.clone() },
+        Event::Promote => Row { eligible_when: later(None, options, now), ..row.clone() },
         Event::Claim { default_timeout } | Event::Take { default_timeout } => started(default_timeout),
         Event::Offer { .. } => Row { tracked: Some(true), eligible_when: None, ..row.clone() },
-        Event::Withdraw => Row { tracked: None, ..row.clone() },
+        Event::Withdraw => Row { tracked: None, eligible_when: later(None, options, now), ..row.clone() },
         // The deadline is removed if this claim set it.
         Event::GiveBack { default_timeout } => Row {
             consumed: None,
             tracked: None,
+            eligible_when: later(None, options, now),
             times_up: if row.times_up == row.consumed.map(|consumed| limit(default_timeout, consumed)) {
-                None
+                options.expires_at
             } else {
                 row.times_up
             },
@@ -159,8 +179,14 @@ fn step_columns(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
 fn failing(row: &Row, last: Row, options: &TaskOptions, failure: Failure<'_>, now: Timestamp) -> Row {
     let attempt = row.attempt + 1;
     let delay = options.retry.as_ref().and_then(|policy| policy.delay(attempt, failure));
-    match delay {
-        Some(delay) => Row { run: row.run, attempt, eligible_when: Some(now + delay), ..Row::default() },
+    match delay.map(|delay| now + delay).filter(|next| options.expires_at.is_none_or(|at| *next < at)) {
+        Some(next) => Row {
+            run: row.run,
+            attempt,
+            times_up: options.expires_at,
+            eligible_when: later(Some(next), options, now),
+            ..Row::default()
+        },
         None => Row { attempt, ..last },
     }
 }

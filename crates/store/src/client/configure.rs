@@ -18,7 +18,7 @@ const READ: &str = "select pg_catalog.jsonb_build_object(
         from async.control) c),
     'targets', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(t) order by t.target), '[]'::pg_catalog.jsonb) from (
         select target, max_concurrency, connection_string, asynchronous_finish, default_timeout::pg_catalog.text,
-          max_sessions, concurrency_track_yielded, session_reset, retired
+          max_sessions, concurrency_track_yielded, session_reset, tags, retired
         from async.v_target) t),
     'concurrency_pools', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(p) order by p.concurrency_pool), '[]'::pg_catalog.jsonb) from (
         select concurrency_pool, max_workers, retired from async.concurrency_pool) p))";

@@ -6,6 +6,7 @@ mod latch;
 mod pool;
 mod pull;
 mod push;
+mod push_options;
 mod read;
 mod request;
 mod statistics;
@@ -24,6 +25,7 @@ pub use self::latch::LatchError;
 use self::pool::{Attempts, Manager};
 pub use self::pull::{TakeError, TakenTask};
 pub use self::push::{Batch, PushError, RunType};
+pub use self::push_options::{KeyUntil, OnConflict, Push, Pushed, UniqueKey};
 pub use self::read::{LogLine, ReadError, TaskStatus};
 pub use self::request::{RequestError, RequestReceipt, RestartError};
 pub use self::statistics::{

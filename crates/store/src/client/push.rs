@@ -57,8 +57,8 @@ pub enum PushError {
     /// The last configuration left out an element's pool.
     #[error("{0}")]
     RetiredPool(Refusal),
-    /// An element cannot run: it has no query, its target has no connection string, or its timeout
-    /// is invalid.
+    /// An element cannot run: it has no query, its target has no connection string, or its timeout,
+    /// its times or its unique key are invalid.
     #[error("{0}")]
     Impossible(Refusal),
     /// The role may not use an element's target.
@@ -67,6 +67,12 @@ pub enum PushError {
     /// A query, the data of a task, a name, the batch or the number of pools is above its limit.
     #[error("{0}")]
     TooLarge(Refusal),
+    /// Another task has the unique key of an element.
+    #[error("{0}")]
+    KeyTaken(Refusal),
+    /// Another transaction held the unique key of an element for too long.
+    #[error("{0}")]
+    KeyBusy(Refusal),
     /// Any other error. A push that ended with [`CallError::Lost`] may have been committed: check
     /// before you push again.
     #[error(transparent)]
@@ -74,7 +80,7 @@ pub enum PushError {
 }
 
 error_methods!(
-    PushError { UnknownTarget, RetiredTarget, RetiredPool, Impossible, NotGranted, TooLarge },
+    PushError { UnknownTarget, RetiredTarget, RetiredPool, Impossible, NotGranted, TooLarge, KeyTaken, KeyBusy },
     again_is_harmless: false
 );
 
@@ -143,12 +149,14 @@ impl From<CallError> for PushError {
             "PA013" => Self::RetiredPool(refusal),
             "PA017" | "PA018" | "PA019" | "PA01A" | "PA01B" | "PA01C" => Self::TooLarge(refusal),
             "PA082" => Self::NotGranted(refusal),
+            "PA01G" => Self::KeyTaken(refusal),
+            "PA01H" => Self::KeyBusy(refusal),
             _ => Self::Impossible(refusal),
         };
         error
             .refused_with(&[
                 "PA010", "PA011", "PA012", "PA013", "PA014", "PA015", "PA016", "PA017", "PA018", "PA019", "PA01A",
-                "PA01B", "PA01C", "PA082",
+                "PA01B", "PA01C", "PA01D", "PA01E", "PA01F", "PA01G", "PA01H", "PA082",
             ])
             .map_or_else(Self::Failed, sort)
     }

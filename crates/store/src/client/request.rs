@@ -45,6 +45,12 @@ pub enum RestartError {
     /// The task was not pushed to run.
     #[error("{0}")]
     NothingToRun(Refusal),
+    /// The task has expired.
+    #[error("{0}")]
+    Expired(Refusal),
+    /// Another task has its unique key.
+    #[error("{0}")]
+    KeyTaken(Refusal),
     /// The role may not use the target of the task.
     #[error("{0}")]
     NotGranted(Refusal),
@@ -54,7 +60,7 @@ pub enum RestartError {
     Failed(CallError),
 }
 
-error_methods!(RestartError { UnknownTask, Unfinished, SessionAlive, NothingToRun, NotGranted }, again_is_harmless: false);
+error_methods!(RestartError { UnknownTask, Unfinished, SessionAlive, NothingToRun, Expired, KeyTaken, NotGranted }, again_is_harmless: false);
 
 impl Client {
     /// Requests that tasks end with a status. The leader applies the request.
@@ -130,9 +136,13 @@ impl From<CallError> for RestartError {
             "PA030" => Self::UnknownTask(refusal),
             "PA031" => Self::Unfinished(refusal),
             "PA032" => Self::SessionAlive(refusal),
+            "PA034" => Self::Expired(refusal),
+            "PA035" => Self::KeyTaken(refusal),
             "PA082" => Self::NotGranted(refusal),
             _ => Self::NothingToRun(refusal),
         };
-        error.refused_with(&["PA030", "PA031", "PA032", "PA033", "PA082"]).map_or_else(Self::Failed, sort)
+        error
+            .refused_with(&["PA030", "PA031", "PA032", "PA033", "PA034", "PA035", "PA082"])
+            .map_or_else(Self::Failed, sort)
     }
 }

@@ -7,7 +7,7 @@ use pgasync_pg::{Error, Row, Statement};
 
 use super::batch_results::changed;
 use super::configuration::LeaderConfiguration;
-use super::rows::{StoredTask, head, lane_of};
+use super::rows::{StoredTask, head, lane_of, time};
 use super::{LeaderError, LeaderSession, OperationResults};
 use crate::wire::WireTimestamp;
 
@@ -28,6 +28,14 @@ pub struct PollResult {
     pub schema_replaced: bool,
     /// The configuration, if it has changed since the last poll.
     pub configuration: Option<Box<LeaderConfiguration>>,
+}
+
+/// What waits: lanes, or the tasks that arrived and the first time for which one of them waits.
+#[derive(Default)]
+struct Waiting {
+    lanes: Vec<Lane>,
+    arrivals: Vec<(Lane, Head)>,
+    due: Option<Timestamp>,
 }
 
 impl LeaderSession {
@@ -107,7 +115,8 @@ impl LeaderSession {
             Sleep::Keep | Sleep::WakeUp => None,
         });
         let snapshot: String = state.get("snapshot");
-        let (lanes, arrivals) = self.waiting(&waiting).await.map_err(failed)?;
+        let now = state.get::<_, WireTimestamp>("now").0;
+        let Waiting { lanes, arrivals, due } = self.waiting(&waiting, now).await.map_err(failed)?;
         let (requests, latch) = (state.get("has_requests"), state.get("latch"));
         let left: Vec<TaskId> = left.iter().map(|row| TaskId(row.get(0))).collect();
         let version: String = state.get("configured");
@@ -119,13 +128,13 @@ impl LeaderSession {
             self.configuration_version = Some(version);
         }
         self.reread(&left, results).await?;
-        results.inputs.push(Input::Polled { lanes, arrivals, requests, latch, writers });
+        results.inputs.push(Input::Polled { lanes, arrivals, due, requests, latch, writers });
         // Arrivals are read from this snapshot on only when these have been passed on.
         self.polled = Some(snapshot);
         results.polled = Some(PollResult {
             enabled: state.get("enabled"),
             resign: state.get::<_, Option<i64>>("resign_epoch").is_some_and(|epoch| epoch >= self.epoch.0),
-            now: state.get::<_, WireTimestamp>("now").0,
+            now,
             schema_replaced: state.get::<_, &str>("fingerprint") != *pgasync_sql::FINGERPRINT,
             configuration,
         });
@@ -133,21 +142,28 @@ impl LeaderSession {
     }
 
     /// The lanes of the first poll of a connection, and the arrivals of a later one. If there are too
-    /// many, it reads the lanes.
-    async fn waiting(&self, rows: &[Row]) -> Result<(Vec<Lane>, Vec<(Lane, Head)>), Error> {
+    /// many, it reads the lanes, and a sweep is due now.
+    async fn waiting(&self, rows: &[Row], now: Timestamp) -> Result<Waiting, Error> {
         if self.polled.is_none() {
-            return Ok((rows.iter().filter_map(lane_of).collect(), vec![]));
+            return Ok(Waiting { lanes: rows.iter().filter_map(lane_of).collect(), ..Waiting::default() });
         }
         if rows.len() > usize::try_from(ARRIVALS_MAX).unwrap_or(usize::MAX) {
             let lanes = self.session.query(&self.statements.lanes, &[]).await?;
-            return Ok((lanes.iter().filter_map(lane_of).collect(), vec![]));
+            let lanes = lanes.iter().filter_map(lane_of).collect();
+            return Ok(Waiting { lanes, due: Some(now), ..Waiting::default() });
         }
-        let arrival = |row: &Row| {
-            let lane = lane_of(row)?;
-            let head = head(row, lane.kind)?;
-            Some((lane, head))
-        };
-        Ok((vec![], rows.iter().filter_map(arrival).collect()))
+        let mut waiting = Waiting::default();
+        for row in rows {
+            let eligible_when = time(row, "eligible_when");
+            waiting.due = [waiting.due, eligible_when, time(row, "times_up")].into_iter().flatten().min();
+            if eligible_when.is_none()
+                && let Some(lane) = lane_of(row)
+                && let Some(head) = head(row, lane.kind)
+            {
+                waiting.arrivals.push((lane, head));
+            }
+        }
+        Ok(waiting)
     }
 
     /// Reads tasks that something other than the leader has changed.

@@ -112,6 +112,8 @@ fn options(row: &Row, task: TaskId, client_pulled: bool) -> TaskOptions {
         asynchronous_finish: row.get("asynchronous_finish"),
         track_yielded: row.get("track_yielded"),
         manual_timeout: span(row, "manual_timeout"),
+        run_at: time(row, "run_at"),
+        expires_at: time(row, "expires_at"),
         retry: row.get::<_, Option<&str>>("retry").and_then(|copy| retry_policy(task, copy)).map(Arc::new),
     }
 }

@@ -6,7 +6,7 @@ use pgasync_tests::{Database, Engine, Scratch};
 use super::fixture::{Fixture, SOON};
 
 /// A client of the fixture's server, and a session in it.
-async fn client_of(database: &Database) -> (Scratch, pgasync_pg::Session) {
+pub(super) async fn client_of(database: &Database) -> (Scratch, pgasync_pg::Session) {
     let scratch = Scratch::empty(database.cluster()).await;
     let session = scratch.connect().await;
     install(&session, SchemaPart::Client).await.expect("it installs");

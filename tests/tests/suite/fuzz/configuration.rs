@@ -43,6 +43,7 @@ const DICTIONARY: &[&str] = &[
     "\"asynchronous_finish\": true",
     "\"concurrency_track_yielded\": true",
     "\"session_reset\": false",
+    "\"tags\": [\"nightly\"]",
     "\"retired\": true",
     "\"concurrency_pool\": \"p\"",
     "\"default_concurrency_pool_workers\": 0",

@@ -161,6 +161,7 @@ fn documents() -> Vec<Value> {
             "asynchronous_finish",
             "concurrency_track_yielded",
             "session_reset",
+            "tags",
             "retired",
             "connection_string",
             "default_timeout",
@@ -176,6 +177,9 @@ fn documents() -> Vec<Value> {
         documents.push(json!({"retry_policies": [{"retry_policy": "used"}, {"retry_policy": value}]}));
         documents.push(json!({"targets": [{"target": value, "connection_string": ""}]}));
         documents.push(json!({"concurrency_pools": [{"concurrency_pool": "p", "max_workers": value}]}));
+        documents
+            .push(json!({"concurrency_pools": [{"concurrency_pool": "p", "max_workers": 1, "starts_max": value}]}));
+        documents.push(json!({"concurrency_pools": [{"concurrency_pool": "p", "max_workers": 1, "interval": value}]}));
         documents.push(json!({"concurrency_pools": [{"concurrency_pool": value, "max_workers": 1}]}));
     }
     documents
@@ -207,7 +211,7 @@ fn generated(seed: &mut Seed) -> Value {
         ("version", &["\"1\""]),
         ("default_retry", &["\"none\"", "\"r\"", "\"used\"", "\"a\""]),
     ];
-    const OF_TARGETS: [(&str, &[&str]); 10] = [
+    const OF_TARGETS: [(&str, &[&str]); 11] = [
         ("max_workers", &["0", "3", "4"]),
         ("max_concurrency", &["3", "4", "9"]),
         ("connection_string", &["\"\"", "\"dbname=x\"", "\"port=1\""]),
@@ -216,10 +220,16 @@ fn generated(seed: &mut Seed) -> Value {
         ("max_sessions", &["1", "7", "0"]),
         ("concurrency_track_yielded", &["true", "false"]),
         ("session_reset", &["true", "false"]),
+        ("tags", &["[]", "[\"x\"]", "[\"x\", \"y\"]", "[\"x\", \"\"]"]),
         ("default_retry", &["\"none\"", "\"r\"", "\"used\""]),
         ("retired", &["true", "false", "false"]),
     ];
-    const OF_POOLS: [(&str, &[&str]); 2] = [("max_workers", &["0", "3"]), ("retired", &["true", "false"])];
+    const OF_POOLS: [(&str, &[&str]); 4] = [
+        ("max_workers", &["0", "3"]),
+        ("starts_max", &["0", "0", "5"]),
+        ("interval", &["\"1 minute\"", "\"0.5 s\""]),
+        ("retired", &["true", "false"]),
+    ];
     const OF_POLICIES: [(&str, &[&str]); 10] = [
         ("max_attempts", &["1", "5", "1000"]),
         ("delay", &["\"5 seconds\"", "\"00:00:00.000001\""]),
@@ -300,15 +310,21 @@ fn tables(configuration: &Configuration) -> Value {
             "max_sessions": target.max_sessions,
             "concurrency_track_yielded": target.concurrency_track_yielded,
             "session_reset": target.session_reset,
+            "tags": target.tags,
             "default_retry": target.default_retry,
             "retired": target.retired,
         });
         (name.clone(), row)
     });
-    let pools = configuration
-        .pools
-        .iter()
-        .map(|(name, pool)| (name.clone(), json!({"max_workers": pool.max_workers, "retired": pool.retired})));
+    let pools = configuration.pools.iter().map(|(name, pool)| {
+        let row = json!({
+            "max_workers": pool.max_workers,
+            "starts_max": pool.starts_max,
+            "interval": pool.interval.map(Span::as_micros),
+            "retired": pool.retired,
+        });
+        (name.clone(), row)
+    });
     let policies = configuration.retry_policies.iter().map(|(name, policy)| {
         let row = json!({
             "max_attempts": policy.max_attempts,

@@ -168,6 +168,7 @@ fn words(rejected: &Rejected) -> Option<String> {
         | Rejected::NotDeferred
         | Rejected::Overdue { .. }
         | Rejected::NotOverdue
+        | Rejected::Expired { .. }
         | Rejected::ClientPulled
         | Rejected::HasQuery
         | Rejected::StaleRun { .. }
@@ -184,6 +185,8 @@ pub(super) fn row(task: &Task) -> Value {
     row["asynchronous_finish"] = json!(options.asynchronous_finish);
     row["track_yielded"] = json!(options.track_yielded);
     row["manual_timeout"] = json!(options.manual_timeout);
+    row["run_at"] = json!(options.run_at);
+    row["expires_at"] = json!(options.expires_at);
     row["retry"] = json!(options.retry.as_deref().map(copied));
     if options.retry.is_none() {
         row["attempt"] = Value::Null;
@@ -289,15 +292,41 @@ fn tasks() -> Vec<Task> {
     tasks
 }
 
+/// The `run_at` and `expires_at` of tasks: before, at and after now, the deadlines of the claims, and
+/// those of the requests.
+fn own_times() -> [(Option<Timestamp>, Option<Timestamp>); 9] {
+    let later = |seconds| Some(NOW + Span::seconds(seconds));
+    [
+        (Some(before(1)), Some(before(-1))),
+        (Some(NOW), later(4)),
+        (Some(before(-1)), None),
+        (later(2), later(3)),
+        (later(60), Some(Timestamp::from_micros(NOW.as_micros() + 60_000_000))),
+        (None, Some(before(1))),
+        (None, Some(NOW)),
+        (None, Some(before(-1))),
+        (None, Some(before(60_000_000 - 4_500_000))),
+    ]
+}
+
 fn options() -> Vec<TaskOptions> {
     let mut all = Vec::new();
     for client_pulled in [false, true] {
         for asynchronous_finish in [false, true] {
             for track_yielded in [false, true] {
                 for manual_timeout in [None, Some(MANUAL_TIMEOUT)] {
-                    let options =
-                        TaskOptions { client_pulled, asynchronous_finish, track_yielded, ..TaskOptions::default() };
-                    all.push(TaskOptions { manual_timeout, ..options });
+                    let options = TaskOptions {
+                        client_pulled,
+                        asynchronous_finish,
+                        track_yielded,
+                        manual_timeout,
+                        ..TaskOptions::default()
+                    };
+                    if !asynchronous_finish && !track_yielded {
+                        let timed = |(run_at, expires_at)| TaskOptions { run_at, expires_at, ..options.clone() };
+                        all.extend(own_times().map(timed));
+                    }
+                    all.push(options);
                 }
             }
         }

@@ -45,7 +45,7 @@ impl Tracked {
                 WriteAnswer::Locked | WriteAnswer::Failed(_) => Verdict::Later,
                 WriteAnswer::Row(row) if self.is_running(row) => Verdict::Later,
                 WriteAnswer::AsPredicted | WriteAnswer::Row(_) | WriteAnswer::Gone => {
-                    Verdict::Returned { due: write.next.phase.times_up() }
+                    Verdict::Returned { due: write.next.phase.due() }
                 }
             },
             Event::Release if unwritten => Verdict::Later,
@@ -116,7 +116,7 @@ fn offer_verdict(write: &Write, answer: &WriteAnswer) -> Verdict {
     let offers = matches!(write.event, Event::Offer { .. });
     match answer {
         WriteAnswer::AsPredicted if offers => Verdict::Offered((*write.next).clone()),
-        WriteAnswer::AsPredicted => Verdict::Returned { due: None },
+        WriteAnswer::AsPredicted => Verdict::Returned { due: write.next.phase.due() },
         WriteAnswer::Locked | WriteAnswer::Failed(_) => Verdict::Later,
         WriteAnswer::Row(row) => Verdict::Follow(Some(row.clone())),
         WriteAnswer::Gone => Verdict::Follow(None),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use pgasync_core::{
-    Event, FinishStatus, Input, Lane, LaneKind, PoolName, Priority, QueuePosition, Request, RetryPolicy, Row, RowState,
-    Run, Span, TargetName, TaskEvent, TaskId, TaskOptions,
+    Event, FinishStatus, Input, Lane, LaneKind, LaunchState, PoolName, Priority, QueuePosition, Request, RetryPolicy,
+    RowState, Run, Span, TargetName, TaskEvent, TaskId, TaskOptions,
 };
 
 use super::world::{POOLS, ScheduledEvent, TARGETS, World};
@@ -84,6 +84,8 @@ impl World {
             asynchronous_finish: self.random.percent(15),
             track_yielded: self.random.percent(40),
             manual_timeout: self.random.percent(15).then(|| Span::seconds(self.random.within(1, 60))),
+            run_at: self.random.percent(10).then(|| entered + Span::millis(self.random.spread(1, 120_000))),
+            expires_at: self.random.percent(10).then(|| entered + Span::millis(self.random.spread(1, 600_000))),
             retry: self.random.percent(30).then(|| Arc::new(self.new_policy(task))),
         };
         let own_requests =
@@ -159,6 +161,7 @@ impl World {
         let event = TaskEvent { task: id, run: Run(stored.row.run), event, launch: None, at, settles: Vec::new() };
         if let Some(row) = event.apply(&stored.row, stored.options.clone()) {
             stored.row = row;
+            self.ledger.note_pull(self.now, &stored.lane.pool);
             self.wake_leader();
         }
     }
@@ -182,8 +185,13 @@ impl World {
         let Some(id) = self.some_task(|task| task.row.processed.is_some() && task.row.tracked != Some(true)) else {
             return;
         };
+        let at = self.server();
         let Some(stored) = self.store.tasks.get_mut(&id) else { return };
-        stored.row = Row { run: stored.row.run, ..Row::default() };
+        let restarted =
+            stored.row.task(stored.options.clone(), LaunchState::Claimed).map(|task| task.step(&Event::Restart, at));
+        // A task that has expired is not restarted.
+        let Ok(Ok(restarted)) = restarted else { return };
+        stored.row = restarted.row();
         self.store.arrived(id);
         self.ledger.note_restart(id);
         self.wake_leader();

@@ -11,6 +11,8 @@ const OPTIONS: TaskOptions = TaskOptions {
     asynchronous_finish: false,
     track_yielded: false,
     manual_timeout: Some(TIMEOUT),
+    run_at: None,
+    expires_at: None,
     retry: None,
 };
 

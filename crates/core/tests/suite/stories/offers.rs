@@ -12,6 +12,8 @@ const PULLED: TaskOptions = TaskOptions {
     asynchronous_finish: false,
     track_yielded: false,
     manual_timeout: None,
+    run_at: None,
+    expires_at: None,
     retry: None,
 };
 

@@ -7,6 +7,29 @@ comment on function async.push_tasks(async.task_push_t[], async.task_run_type_t,
   'pushes nothing. On a client database the server pushes, and commits on its own.';
 comment on function async.push_task(async.task_push_t, async.task_run_type_t, text) is
   'Pushes one task and returns its id. Raises what async.push_tasks raises.';
+comment on function async.push_many(jsonb) is
+  'Pushes tasks with options: an array of objects with the keys query, target, and those of '
+  'async.push. Returns for each element, in order, the id of the new task, or that of the task that '
+  'has its unique key already, and whether it is such a duplicate. Raises PA010 to PA01H and PA082 '
+  'with the element, and then pushes nothing.';
+comment on function async.push(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text,
+    text, text) is
+  'Pushes one task with options and returns its id, or that of the task that has its unique key '
+  'already. Raises what async.push_many raises.';
+comment on function async.push_each(text, text[], int, text, interval, jsonb, bool, text, timestamptz, timestamptz,
+    text, text, text) is
+  'Pushes one query to each of some targets, with the same options. Returns the ids in the order of '
+  'the targets. Raises what async.push_many raises.';
+comment on function async.targets(text) is
+  'The targets with a tag, in order, without retired ones and those that the caller may not use.';
+comment on function async.push_many_as(name, bytea, jsonb, async.scope_t) is
+  'async.push_many for the role that read the ticket from async.caller.';
+comment on function async.push_many_forwarded(jsonb, async.scope_t, text, text) is
+  'async.push_many as a client database calls it on its server, with the grants of its caller.';
+comment on function async.targets_as(name, bytea, text, async.scope_t) is
+  'async.targets for the role that read the ticket from async.caller.';
+comment on function async.targets_forwarded(text, async.scope_t) is
+  'async.targets as a client database calls it on its server, with the grants of its caller.';
 comment on function async.finish(bigint[], async.finish_status_t, text, interval) is
   'Asks the orchestrator to end tasks with a status, to defer them (DEFERRED, by _duration) or to '
   'pause them (PAUSED). Does not wait. Takes effect after the commit of the caller''s transaction. '
@@ -22,7 +45,7 @@ comment on function async.defer(bigint[], interval) is
 comment on function async.restart(bigint[]) is
   'Restarts finished tasks, all or none; for those of async.v_dead_task, say. See restart_task.';
 comment on function async.restart_task(bigint) is
-  'Resets a finished task to READY at once and clears its results. Raises PA030 to PA033, PA082.';
+  'Resets a finished task to READY at once and clears its results. Raises PA030 to PA035, PA082.';
 comment on function async.get_tasks(text, int, interval) is
   'Takes up to _limit tasks without a query at a target, and waits up to _timeout (at most one '
   'minute) for the first. Finish each with async.finish before its times_up. No task is returned '

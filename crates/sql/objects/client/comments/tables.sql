@@ -27,8 +27,8 @@ comment on column async.task.processing_error is
 comment on column async.task.asynchronous_finish is
   'True when the end of the query makes the task YIELDED, and async.finish finishes it.';
 comment on column async.task.times_up is
-  'The deadline. It is set at the first claim and stays through deferrals. infinity when the task '
-  'has no deadline.';
+  'The deadline. It is set at the first claim and stays through deferrals. Before that it is '
+  'expires_at. infinity when the task has no deadline.';
 comment on column async.task.task_data is 'JSON data of the client, stored with the task.';
 comment on column async.task.concurrency_pool is
   'The pool that limits the task. Null is the pool of its target.';
@@ -41,7 +41,8 @@ comment on column async.task.tracked is
 comment on column async.task.track_yielded is
   'True when the task keeps its pool slot while it is YIELDED.';
 comment on column async.task.eligible_when is
-  'A deferred task does not run before this time. Null when it was not deferred.';
+  'The task does not run before this time: its run_at, or the end of a deferral or a pause. Null '
+  'otherwise.';
 comment on column async.task.run is
   'The number of claims so far. A result names the run that it ends, so a late result never ends '
   'a newer run.';
@@ -59,6 +60,16 @@ comment on column async.task.attempt is
 comment on column async.task.arrived is
   'The id of the transaction that made the task READY last. Null for tasks that are older than the '
   'column.';
+comment on column async.task.run_at is
+  'The task does not run before this time, whatever happens to it. Null when it may run at once.';
+comment on column async.task.expires_at is
+  'The deadline of the whole task, waiting and all runs included. Null when it does not expire.';
+comment on column async.task.unique_key is
+  'At most one task with this key, at each target, is unfinished, or waits for its first start: see '
+  'unique_while. Null for tasks without a key.';
+comment on column async.task.unique_while is
+  'How long the task has its unique key: unfinished, until its end, or waiting, until its first '
+  'claim. Null without a key.';
 
 comment on table async.role_grant is
   'What async.grant_client and async.grant_admin gave to which roles. async.v_grant shows it.';

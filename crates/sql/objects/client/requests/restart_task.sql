@@ -3,8 +3,9 @@
 --   nothing. It runs as the caller, whose role async.caller proves to async.restart_as.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
---   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target that the
---   caller was not granted.
+--   known to be gone, PA033 for a task with nothing to run, PA034 for a task that has expired,
+--   PA035 while another task has its unique key, PA082 for a task at a target that the caller was not
+--   granted.
 -- Locks: the row of the task, until the end of the transaction.
 create or replace function async.restart_task(_task_id bigint) returns void
 language plpgsql security invoker

@@ -7,7 +7,8 @@ returns table (
   task_id bigint, priority int, entered timestamptz, pool text, target text, client_pulled bool,
   asynchronous_finish bool, track_yielded bool, manual_timeout interval, consumed timestamptz,
   processed timestamptz, yielded timestamptz, finish_status text, failed bool, processing_error text,
-  times_up timestamptz, tracked bool, eligible_when timestamptz, run int, text_bytes int, attempt int, retry text
+  times_up timestamptz, tracked bool, eligible_when timestamptz, run int, text_bytes int,
+  run_at timestamptz, expires_at timestamptz, attempt int, retry text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -21,7 +22,7 @@ begin
     t.task_id, t.priority, t.entered, coalesce(t.concurrency_pool, t.target), t.target, t.query is null,
     coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.consumed,
     t.processed, t.yielded, t.finish_status::text, t.failed, t.processing_error,
-    t.times_up, t.tracked, t.eligible_when, t.run, coalesce(octet_length(t.query), 0),
+    t.times_up, t.tracked, t.eligible_when, t.run, coalesce(octet_length(t.query), 0), t.run_at, t.expires_at,
     coalesce(t.attempt, 0), t.retry::text
   from async.task t
   where t.task_id = any (in_ids);

@@ -136,7 +136,7 @@ begin
           quote_literal(v_task.target)
         using errcode = 'PA015', hint = 'Push it without a query, or configure a connection string.';
     elsif v_task.manual_timeout is not null and not async.is_usable_duration(v_task.manual_timeout) then
-      raise exception 'task %: its manual_timeout is negative, or reaches beyond the end of time', out_position
+      raise exception 'task %: its timeout is negative, or reaches beyond the end of time', out_position
         using errcode = 'PA016', hint = 'Leave it out for the target''s own timeout.';
     elsif octet_length(v_task.query) > async.query_bytes_max() then
       raise exception 'task %: its query is too long (% bytes)', out_position, octet_length(v_task.query)

@@ -1,8 +1,8 @@
 -- Purpose: locks a finished task that is to be restarted, and deletes its requests.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
---   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target outside of
---   the scope of the caller.
+--   known to be gone, PA033 for a task with nothing to run, PA034 for a task that has expired, PA082
+--   for a task at a target outside of the scope of the caller.
 -- Locks: the row of the task, until the end of the transaction.
 create or replace function async.prepare_restart(in_caller name, in_scope async.scope_t, in_task_id bigint)
 returns void
@@ -26,6 +26,9 @@ begin
   elsif v_task.query is null and not coalesce(v_task.asynchronous_finish, false) then
     raise exception 'task % has no query to run', in_task_id
       using errcode = 'PA033', hint = 'It was pushed as EMPTY or DOA. Push another task instead.';
+  elsif v_task.expires_at <= clock_timestamp() then
+    raise exception 'task % has expired at %', in_task_id, v_task.expires_at
+      using errcode = 'PA034', hint = 'Its expires_at counts for all of its runs. Push another task instead.';
   end if;
   perform async.check_target(format('task %s: ', in_task_id), in_caller, in_scope, v_task.target);
   delete from async.request r where r.task_id = in_task_id;

@@ -82,6 +82,8 @@ comment on column async.target.concurrency_track_yielded is
   'True when YIELDED tasks keep their pool slots, unless the task overrides it.';
 comment on column async.target.session_reset is
   'True when each task starts in a clean session. False omits the reset, which is faster.';
+comment on column async.target.tags is
+  'The tags of the target: async.targets finds it by each.';
 comment on column async.target.retired is
   'True when the last async.configure left the target out: it refuses new tasks and finishes its '
   'present tasks.';
@@ -92,6 +94,10 @@ comment on table async.concurrency_pool is
 comment on column async.concurrency_pool.concurrency_pool is 'The name of the pool.';
 comment on column async.concurrency_pool.max_workers is
   'The size of the pool: its number of pool slots.';
+comment on column async.concurrency_pool.starts_max is
+  'The most tasks of the pool that start in interval, evenly spaced. 0: no limit.';
+comment on column async.concurrency_pool.interval is
+  'The time in which at most starts_max tasks start.';
 comment on column async.concurrency_pool.retired is
   'True when the last async.configure left the pool out: it refuses new tasks and finishes its '
   'present tasks.';

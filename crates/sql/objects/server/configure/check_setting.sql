@@ -13,7 +13,7 @@ declare
   v_text text := in_value #>> '{}';
   v_wanted text := case
     when in_kind = 'bool' then 'true or false'
-    when in_kind in ('routines', 'sqlstates') then 'an array'
+    when in_kind in ('routines', 'tags', 'sqlstates') then 'an array'
     when in_kind in ('int', 'size', 'positive int', 'attempts', 'seconds', 'factor', 'share') then 'a number'
     else 'a string'
   end;
@@ -84,12 +84,16 @@ begin
     if in_kind = 'own connection string' and async.references_secret(v_text) then
       perform async.refuse_configuration(in_path, 'must have no reference to a secret');
     end if;
-  elsif in_kind = 'routines' then
+  elsif in_kind in ('routines', 'tags') then
     if exists (
       select from jsonb_array_elements(in_value) r
       where jsonb_typeof(r) <> 'string' or btrim(r #>> '{}', E' \t\n\r\f\x0b') = '')
     then
       perform async.refuse_configuration(in_path, 'must be an array of strings that are not empty');
+    elsif in_kind = 'tags' and exists (
+      select from jsonb_array_elements(in_value) r where octet_length(r #>> '{}') > async.name_bytes_max())
+    then
+      perform async.refuse_configuration(in_path, format('no tag must be longer than %s bytes', async.name_bytes_max()));
     end if;
   elsif in_kind = 'sqlstates' then
     if jsonb_array_length(in_value) > c_sqlstates_max or exists (

@@ -24,7 +24,8 @@ begin
   if in_claims <> '{}' then
     update async.task t
     set consumed = e.at, tracked = true, run = t.run + 1, eligible_when = null,
-        times_up = coalesce(t.times_up, e.at + coalesce(t.manual_timeout, e.timeout), 'infinity'),
+        times_up = least(t.expires_at,
+          coalesce(nullif(t.times_up, t.expires_at), e.at + coalesce(t.manual_timeout, e.timeout), 'infinity')),
         finish_status = null, failed = null, processing_error = null
     from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout)
     where t.task_id = e.task_id

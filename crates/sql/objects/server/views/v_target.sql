@@ -10,6 +10,7 @@ select
   (select count(*) from async.worker w where w.target = t.target and w.task_id is not null) as active_workers,
   t.session_reset,
   t.retired,
-  t.max_sessions
+  t.max_sessions,
+  t.tags
 from async.target t
 order by t.target;

@@ -29,6 +29,10 @@ select
   t.eligible_when,
   t.run,
   t.pushed_by,
+  t.run_at,
+  t.expires_at,
+  t.unique_key,
+  t.unique_while,
   t.attempt,
   t.retry
 from async.task t;

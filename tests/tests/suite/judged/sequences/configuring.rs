@@ -26,6 +26,7 @@ impl Model {
                 track_yielded: settings.concurrency_track_yielded,
                 manual_timeout: self.seed.chance(40).then(|| self.span()),
                 retry: self.retry(&target).filter(|_| runs).map(Arc::new),
+                ..TaskOptions::default()
             };
             let track_yielded = self.seed.chance(50).then(|| self.seed.chance(50));
             let options = TaskOptions { track_yielded: track_yielded.unwrap_or(options.track_yielded), ..options };

@@ -25,6 +25,8 @@ create function judged.task(in_row jsonb) returns async.task language sql immuta
     'yielded', judged.at((in_row ->> 'yielded')::bigint),
     'times_up', judged.at((in_row ->> 'times_up')::bigint),
     'eligible_when', judged.at((in_row ->> 'eligible_when')::bigint),
+    'run_at', judged.at((in_row ->> 'run_at')::bigint),
+    'expires_at', judged.at((in_row ->> 'expires_at')::bigint),
     'manual_timeout', judged.span((in_row ->> 'manual_timeout')::bigint)))
 $$;
 

@@ -23,6 +23,9 @@
 --                                                     REQUEST
 --   the task's deadline has not come                  DEADLINE, UNREACHABLE before times_up
 --   there is no such event                            any other name
+--   the task has expired; push it anew                RESTART at or after expires_at
+--   A task that becomes READY is not eligible before run_at, and times_up is never later than
+--   expires_at.
 --   The phases (a CHECK cannot state them: they are derived, see async.task_execution_state):
 --   phase     becomes
 --   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE, GIVE_UP), READY (OFFER,
@@ -80,13 +83,14 @@ create or replace function async.step_task(
     case s.next_phase when 'FINISHED' then s.status <> 'FINISHED' when 'KEPT' then t.failed end,
     case s.next_phase when 'FINISHED' then s.error when 'KEPT' then t.processing_error end,
     case
-      when in_event = 'RESTART' or s.delay is not null then null
-      when in_event in ('CLAIM', 'TAKE')
-        then coalesce(t.times_up, in_now + coalesce(t.manual_timeout, in_timeout), 'infinity')
+      when in_event = 'RESTART' or s.delay is not null then t.expires_at
+      -- Before a claim, times_up is null or expires_at.
+      when in_event in ('CLAIM', 'TAKE') then least(t.expires_at,
+        coalesce(nullif(t.times_up, t.expires_at), in_now + coalesce(t.manual_timeout, in_timeout), 'infinity'))
       -- The deadline of a first claim is removed with the claim. A deadline that a deferral
       -- preserved stays.
-      when in_event = 'GIVE_BACK' and t.times_up = coalesce(
-          t.consumed + coalesce(t.manual_timeout, in_timeout), 'infinity') then null
+      when in_event = 'GIVE_BACK' and t.times_up = least(t.expires_at, coalesce(
+          t.consumed + coalesce(t.manual_timeout, in_timeout), 'infinity')) then t.expires_at
       else t.times_up
     end,
     case
@@ -98,9 +102,11 @@ create or replace function async.step_task(
     end,
     case
       when s.next_phase = 'KEPT' then t.eligible_when
-      when s.delay is not null then in_now + s.delay
-      when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN')
-        then in_now + in_duration
+      when in_event = 'OFFER' then null
+      when s.next_phase = 'READY' then greatest(
+        case when t.run_at > in_now then t.run_at end,
+        in_now + s.delay,
+        case when in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN') then in_now + in_duration end)
     end,
     -- A task that is given back keeps its run number: the launch marks may contain the run.
     t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end,
@@ -133,7 +139,10 @@ create or replace function async.step_task(
         else 'READY'
       end as next_phase,
       case
-        when in_event = 'RESTART' then case when r.phase <> 'FINISHED' then 'the task has not finished' end
+        when in_event = 'RESTART' then case
+          when r.phase <> 'FINISHED' then 'the task has not finished'
+          when t.expires_at <= in_now then 'the task has expired; push it anew'
+        end
         when in_event = 'RELEASE' then case
           when r.phase <> 'FINISHED' then 'the task has not finished'
           when t.tracked is not true then 'the task holds no slot'
@@ -177,8 +186,12 @@ create or replace function async.step_task(
       end as rejected
     from (
       select p.*,
-        case when p.failure is not null
-          then async.retry_delay(t.retry, t.task_id, t.attempt + 1, p.failure, p.error) end as delay
+        -- An attempt that would begin after the end of all attempts does not take place.
+        case when p.failure is not null then (
+          select d.delay
+          from (select async.retry_delay(t.retry, t.task_id, t.attempt + 1, p.failure, p.error) as delay) d
+          where t.expires_at is null or in_now + d.delay < t.expires_at)
+        end as delay
       from (
         select
           case

@@ -20,7 +20,9 @@ declare
   v_set text;
 begin
   if v_since <> '' then
-    select array_agg(row(a.pool, a.target, a.pullable, a.priority, a.entered, a.task_id - 1, null, null)::async.lane_t),
+    -- Tasks that wait for a time are promoted when it has come.
+    select array_agg(row(a.pool, a.target, a.pullable, a.priority, a.entered, a.task_id - 1, null, null)::async.lane_t)
+        filter (where a.eligible_when is null),
       count(*)
     into v_fronts, v_arrivals
     from async.lead_arrivals(v_since::txid_snapshot, c_arrivals_max + 1) a;

@@ -1,4 +1,4 @@
--- Purpose: READY tasks of a lane that entered before a time, in the order of the queue.
+-- Purpose: READY tasks of a lane that could run before a time, in the order of the queue.
 -- Returns: at most 1000 ids; null when there are none.
 -- Raises: nothing.
 -- Locks: none.
@@ -18,7 +18,7 @@ begin
       select t.task_id from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
         and async.waits_for_launch(t)
-        and t.entered <= in_before and t.task_id <> all (in_skip)
+        and greatest(t.entered, t.run_at) <= in_before and t.task_id <> all (in_skip)
       order by t.priority, t.entered, t.task_id
       limit 1000
     ) w);
