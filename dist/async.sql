@@ -308,6 +308,9 @@ alter table async.task add column attempt int;
 -- Not valid: the rows from before have neither, so they need no scan.
 alter table async.task
   add constraint task_attempt_of_policy check ((retry is null) = (attempt is null) and attempt >= 0) not valid;
+
+-- The name of the policy; null: that of the target or of control.
+alter type async.push_options_t add attribute retry text;
 $ddl$;
     insert into async.migration (migration) values ('0020_client_retries');
   end if;
@@ -1299,7 +1302,8 @@ create or replace function async.push(
   expires_at timestamptz default null,
   unique_key text default null,
   unique_while text default null,
-  on_conflict text default null) returns bigint
+  on_conflict text default null,
+  retry text default null) returns bigint
 language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -1311,7 +1315,7 @@ begin
       'query', _query, 'target', _target, 'priority', priority, 'concurrency_pool', concurrency_pool,
       'timeout', timeout, 'task_data', task_data, 'track_yielded', track_yielded, 'source', source,
       'run_at', run_at, 'expires_at', expires_at, 'unique_key', unique_key, 'unique_while', unique_while,
-      'on_conflict', on_conflict)), null) p);
+      'on_conflict', on_conflict, 'retry', retry)), null) p);
 end
 $function$;
 
@@ -1333,7 +1337,8 @@ create or replace function async.push_each(
   expires_at timestamptz default null,
   unique_key text default null,
   unique_while text default null,
-  on_conflict text default null) returns setof bigint
+  on_conflict text default null,
+  retry text default null) returns setof bigint
 language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -1341,7 +1346,8 @@ declare
   v_element constant jsonb := jsonb_build_object(
     'query', _query, 'priority', priority, 'concurrency_pool', concurrency_pool, 'timeout', timeout,
     'task_data', task_data, 'track_yielded', track_yielded, 'source', source, 'run_at', run_at,
-    'expires_at', expires_at, 'unique_key', unique_key, 'unique_while', unique_while, 'on_conflict', on_conflict);
+    'expires_at', expires_at, 'unique_key', unique_key, 'unique_while', unique_while, 'on_conflict', on_conflict,
+    'retry', retry);
 begin
   return query
     select p.task_id
@@ -2254,11 +2260,11 @@ comment on function async.push_many(jsonb) is
   'has its unique key already, and whether it is such a duplicate. Raises PA010 to PA01H and PA082 '
   'with the element, and then pushes nothing.';
 comment on function async.push(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text,
-    text, text) is
+    text, text, text) is
   'Pushes one task with options and returns its id, or that of the task that has its unique key '
   'already. Raises what async.push_many raises.';
 comment on function async.push_each(text, text[], int, text, interval, jsonb, bool, text, timestamptz, timestamptz,
-    text, text, text) is
+    text, text, text, text) is
   'Pushes one query to each of some targets, with the same options. Returns the ids in the order of '
   'the targets. Raises what async.push_many raises.';
 comment on function async.targets(text) is

@@ -1192,7 +1192,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'd49ce97d42788441'::text
+  select 'afa8e7bcff1c39a4'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -4633,12 +4633,14 @@ $function$;
 
 -- clients/prepare_push
 -- Purpose: checks the pushed elements and computes their rows. In the leader session (triggers,
---   routines) an element without a target is skipped with a warning.
+--   routines) an element without a target is skipped with a warning. in_retries names the retry policy
+--   of each element; null: that of its target or of control.
 -- Returns: one row for each element, with its position in the array.
 -- Raises: PA010 for no target, PA011 for an unknown target, PA012 for a retired target, PA013 for a
 --   retired pool, PA014 for no query, PA015 for a query at a target without a connection string,
 --   PA016 for an invalid timeout; PA017 for a query, PA018 for task_data, PA019 for an array and PA01B
---   for a name that is too long, PA01A for too many pools; PA082 for a target outside of the scope of
+--   for a name that is too long, PA01A for too many pools, PA01I for an
+--   unknown retry policy; PA082 for a target outside of the scope of
 --   the caller.
 -- Locks: none.
 -- (Longer than a screen: its checks and the rows that it makes share what it looked up.)
@@ -4646,7 +4648,8 @@ create or replace function async.prepare_push(
   in_caller name,
   in_scope async.scope_t,
   in_tasks async.task_push_t[],
-  in_run_type async.task_run_type_t)
+  in_run_type async.task_run_type_t,
+  in_retries text[] default null)
 returns table (
   out_position bigint,
   out_target text,
@@ -4680,6 +4683,8 @@ declare
   v_pool_is_known bool;
   v_other_pools int := 0;
   v_retry jsonb;
+  v_retry_name text;
+  v_retry_given text;
 begin
   -- A loop, because planning a join for every array costs more than the pushes. Neighboring
   -- elements mostly name the same target and pool, which are then looked up once.
@@ -4738,7 +4743,6 @@ begin
         perform async.check_target(format('task %s: ', out_position), in_caller, in_scope, v_target.target);
       end if;
       v_target_given := v_task.target;
-      v_retry := case when v_runs and v_target.retry is not null then async.copy_retry_policy(v_target.retry) end;
     end if;
 
     if v_task.concurrency_pool is distinct from v_pool_given then
@@ -4759,6 +4763,16 @@ begin
           using errcode = 'PA013', hint = 'The last configuration left it out. Configure it again, or name another.';
       end if;
       v_pool_given := v_task.concurrency_pool;
+    end if;
+
+    v_retry_name := case when v_runs then coalesce(in_retries[out_position], v_target.retry) end;
+    if v_retry_name is distinct from v_retry_given then
+      v_retry := async.copy_retry_policy(v_retry_name);
+      if v_retry is null and v_retry_name <> 'none' then
+        raise exception 'task %: there is no retry policy %', out_position, quote_literal(v_retry_name)
+          using errcode = 'PA01I', hint = 'async.configure makes retry policies; none stands for no policy.';
+      end if;
+      v_retry_given := v_retry_name;
     end if;
 
     if v_runs and v_task.query is null and not v_target.asynchronous_finish then
@@ -4824,7 +4838,8 @@ as $function$
     ('expires_at', 'string'),
     ('unique_key', 'string'),
     ('unique_while', 'string'),
-    ('on_conflict', 'string')
+    ('on_conflict', 'string'),
+    ('retry', 'string')
 $function$;
 
 -- clients/push/refuse_push
@@ -4973,6 +4988,7 @@ begin
         or jsonb_typeof(e.it -> 'unique_key') not in ('string', 'null')
         or jsonb_typeof(e.it -> 'unique_while') not in ('string', 'null')
         or jsonb_typeof(e.it -> 'on_conflict') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'retry') not in ('string', 'null')
       end)
   then
     perform async.refuse_push(in_tasks);
@@ -4983,14 +4999,14 @@ begin
         e.timeout, e.track_yielded)::async.task_push_t order by e.place), '{}'),
       coalesce(array_agg(row(e.source, e.run_at, e.expires_at, e.unique_key,
         coalesce(e.unique_while, case when e.unique_key is not null then 'unfinished' end),
-        coalesce(e.on_conflict, case when e.unique_key is not null then 'skip' end))::async.push_options_t
+        coalesce(e.on_conflict, case when e.unique_key is not null then 'skip' end), e.retry)::async.push_options_t
         order by e.place), '{}')
     into out_tasks, out_options
     from rows from (jsonb_to_recordset(in_tasks) as (query text, target text, priority int, concurrency_pool text,
       timeout interval, task_data jsonb, track_yielded bool, source text, run_at timestamptz, expires_at timestamptz,
-      unique_key text, unique_while text, on_conflict text)) with ordinality
+      unique_key text, unique_while text, on_conflict text, retry text)) with ordinality
       as e(query, target, priority, concurrency_pool, timeout, task_data, track_yielded, source, run_at, expires_at,
-        unique_key, unique_while, on_conflict, place);
+        unique_key, unique_while, on_conflict, retry, place);
   exception when data_exception then
     perform async.refuse_push(in_tasks);
     raise;
@@ -5031,15 +5047,17 @@ declare
 begin
   insert into async.task (task_id, target, priority, entered, source, query, asynchronous_finish, task_data,
       concurrency_pool, manual_timeout, track_yielded, pushed_by, may_reach_self, run_at, eligible_when, expires_at,
-      times_up, unique_key, unique_while)
+      times_up, unique_key, unique_while, retry, attempt)
   select p.task_id, p.out_target, p.out_priority, p.out_entered, p.source, p.out_query, p.out_asynchronous_finish,
     p.out_task_data, p.out_concurrency_pool, p.out_manual_timeout, p.out_track_yielded, p.out_pushed_by,
     p.out_may_reach_self, p.run_at,
     case when p.run_at operator(pg_catalog.>) p.out_entered then p.run_at end,
-    p.expires_at, p.expires_at, p.unique_key, p.unique_while
+    p.expires_at, p.expires_at, p.unique_key, p.unique_while, p.out_retry,
+    case when p.out_retry is not null then 0 end
   from rows from (
       pg_catalog.unnest(in_ids),
-      async.prepare_push(in_caller, in_scope, in_tasks, 'EXECUTE'),
+      async.prepare_push(in_caller, in_scope, in_tasks, 'EXECUTE',
+        array(select o.retry from pg_catalog.unnest(in_options) with ordinality as o order by o.ordinality)),
       pg_catalog.unnest(in_options)) as p(task_id)
   order by case when p.unique_key is not null then p.out_target end collate pg_catalog."C", p.unique_key collate pg_catalog."C",
     p.out_position

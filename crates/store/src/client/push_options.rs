@@ -15,13 +15,13 @@ const PUSH: &str = "select p.task_id, p.duplicate
             'task_data', u.data, 'target', u.target, 'priority', u.priority, 'query', u.query,
             'concurrency_pool', u.pool, 'timeout', u.timeout, 'track_yielded', u.track, 'source', u.source,
             'run_at', u.run_at, 'expires_at', u.expires_at, 'unique_key', u.key, 'unique_while', u.lasts,
-            'on_conflict', u.conflict) order by u.n), '[]'::pg_catalog.jsonb)
+            'on_conflict', u.conflict, 'retry', u.retry) order by u.n), '[]'::pg_catalog.jsonb)
         from rows from (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
           pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8),
           pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11), pg_catalog.unnest($12),
-          pg_catalog.unnest($13)) with ordinality
+          pg_catalog.unnest($13), pg_catalog.unnest($14)) with ordinality
           as u(data, target, priority, query, pool, timeout, track, source, run_at, expires_at, key, lasts, conflict,
-            n))) p";
+            retry, n))) p";
 
 /// A task with options, for [`Client::push_many`].
 ///
@@ -42,6 +42,7 @@ pub struct Push {
     run_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
     unique: Option<UniqueKey>,
+    retry: Option<String>,
 }
 
 /// A key that only one task has at a time, at each target.
@@ -86,7 +87,7 @@ pub struct Pushed {
 impl Push {
     /// A task without further options.
     pub const fn of(task: NewTask) -> Self {
-        Self { task, source: None, run_at: None, expires_at: None, unique: None }
+        Self { task, source: None, run_at: None, expires_at: None, unique: None, retry: None }
     }
 
     /// A name for the origin of the task, which the table keeps.
@@ -104,6 +105,12 @@ impl Push {
     /// The deadline of the whole task, its waiting and all its runs included.
     pub const fn expires_at(mut self, expires_at: Timestamp) -> Self {
         self.expires_at = Some(expires_at);
+        self
+    }
+
+    /// The retry policy; `none` is none. Default: that of the target, else that of `control`.
+    pub fn retry(mut self, policy: impl Into<String>) -> Self {
+        self.retry = Some(policy.into());
         self
     }
 
@@ -198,6 +205,7 @@ struct Columns<'a> {
     keys: Vec<Option<&'a str>>,
     keys_last: Vec<Option<&'static str>>,
     conflicts: Vec<Option<&'static str>>,
+    retries: Vec<Option<&'a str>>,
 }
 
 impl<'a> Columns<'a> {
@@ -218,10 +226,11 @@ impl<'a> Columns<'a> {
             keys: keys().map(|key| key.map(|key| key.key.as_str())).collect(),
             keys_last: keys().map(|key| key.map(|key| key.until.label())).collect(),
             conflicts: keys().map(|key| key.map(|key| key.on_conflict.label())).collect(),
+            retries: pushes.iter().map(|push| push.retry.as_deref()).collect(),
         }
     }
 
-    fn parameters(&self) -> [(&(dyn ToSql + Sync), Type); 13] {
+    fn parameters(&self) -> [(&(dyn ToSql + Sync), Type); 14] {
         [
             (&self.data, Type::JSONB_ARRAY),
             (&self.targets, Type::TEXT_ARRAY),
@@ -236,6 +245,7 @@ impl<'a> Columns<'a> {
             (&self.keys, Type::TEXT_ARRAY),
             (&self.keys_last, Type::TEXT_ARRAY),
             (&self.conflicts, Type::TEXT_ARRAY),
+            (&self.retries, Type::TEXT_ARRAY),
         ]
     }
 }

@@ -267,6 +267,27 @@ async fn a_task_keeps_the_policy_that_its_push_copied<E: Engine>() {
     assert_eq!(fixture.attempts(plain).await, "");
 }
 
+async fn the_option_retry_of_a_push_names_the_policy<E: Engine>() {
+    let fixture = led::<E>(&json!({ "sqlstates": ["22"] })).await;
+    let here = "select async.push('select 1 / 0', 'SELF', retry => 'quick')";
+    let retried = fixture.id(here, &[]).await;
+    fixture.end_of(retried).await.is("FAILED");
+    assert_eq!(fixture.attempts(retried).await, "1 FAILED, 2 FAILED, 3 FAILED");
+    let many = "select max(task_id) from async.push_many('[{\"query\": \"select 1 / 0\", \"target\": \"there\", \"retry\": \"none\"}]')";
+    let plain = fixture.id(many, &[]).await;
+    let by_default = fixture.id("select async.push($1, 'there')", &[&fails(1)]).await;
+    let each = fixture.id("select async.push_each('select 1 / 0', array['SELF'], retry => 'quick')", &[]).await;
+    fixture.end_of(plain).await.is("FAILED");
+    assert_eq!(fixture.attempts(plain).await, "");
+    fixture.end_of(by_default).await.succeeded();
+    fixture.end_of(each).await.is("FAILED");
+    assert_eq!(fixture.attempts(each).await, "1 FAILED, 2 FAILED, 3 FAILED");
+    let unknown = "select async.push('select 1', 'there', retry => 'slow')";
+    let refused = fixture.session().query(unknown, &[]).await.expect_err("there is no such policy");
+    assert_eq!(refused.sqlstate(), Some("PA01I"), "{refused}");
+    assert!(refused.to_string().contains("task 1: there is no retry policy 'slow'"), "{refused}");
+}
+
 async fn another_engine_goes_on_with_the_attempts<E: Engine>() {
     let mut fixture = prepared::<E>(&json!({ "sqlstates": ["22"], "max_attempts": 4, "delay": "1.5 s" })).await;
     fixture.engine.lead().await;
@@ -297,5 +318,6 @@ conformance!(
     a_task_of_an_unreachable_target_is_retried_when_its_patience_is_over,
     a_failure_that_a_client_reports_is_retried_if_the_policy_says_so,
     a_task_keeps_the_policy_that_its_push_copied,
+    the_option_retry_of_a_push_names_the_policy,
     another_engine_goes_on_with_the_attempts,
 );

@@ -13,11 +13,11 @@ comment on function async.push_many(jsonb) is
   'has its unique key already, and whether it is such a duplicate. Raises PA010 to PA01H and PA082 '
   'with the element, and then pushes nothing.';
 comment on function async.push(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text,
-    text, text) is
+    text, text, text) is
   'Pushes one task with options and returns its id, or that of the task that has its unique key '
   'already. Raises what async.push_many raises.';
 comment on function async.push_each(text, text[], int, text, interval, jsonb, bool, text, timestamptz, timestamptz,
-    text, text, text) is
+    text, text, text, text) is
   'Pushes one query to each of some targets, with the same options. Returns the ids in the order of '
   'the targets. Raises what async.push_many raises.';
 comment on function async.targets(text) is

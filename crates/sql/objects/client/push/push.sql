@@ -15,7 +15,8 @@ create or replace function async.push(
   expires_at timestamptz default null,
   unique_key text default null,
   unique_while text default null,
-  on_conflict text default null) returns bigint
+  on_conflict text default null,
+  retry text default null) returns bigint
 language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -27,6 +28,6 @@ begin
       'query', _query, 'target', _target, 'priority', priority, 'concurrency_pool', concurrency_pool,
       'timeout', timeout, 'task_data', task_data, 'track_yielded', track_yielded, 'source', source,
       'run_at', run_at, 'expires_at', expires_at, 'unique_key', unique_key, 'unique_while', unique_while,
-      'on_conflict', on_conflict)), null) p);
+      'on_conflict', on_conflict, 'retry', retry)), null) p);
 end
 $function$;

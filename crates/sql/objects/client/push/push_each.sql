@@ -15,7 +15,8 @@ create or replace function async.push_each(
   expires_at timestamptz default null,
   unique_key text default null,
   unique_while text default null,
-  on_conflict text default null) returns setof bigint
+  on_conflict text default null,
+  retry text default null) returns setof bigint
 language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -23,7 +24,8 @@ declare
   v_element constant jsonb := jsonb_build_object(
     'query', _query, 'priority', priority, 'concurrency_pool', concurrency_pool, 'timeout', timeout,
     'task_data', task_data, 'track_yielded', track_yielded, 'source', source, 'run_at', run_at,
-    'expires_at', expires_at, 'unique_key', unique_key, 'unique_while', unique_while, 'on_conflict', on_conflict);
+    'expires_at', expires_at, 'unique_key', unique_key, 'unique_while', unique_while, 'on_conflict', on_conflict,
+    'retry', retry);
 begin
   return query
     select p.task_id

@@ -1,10 +1,12 @@
 -- Purpose: checks the pushed elements and computes their rows. In the leader session (triggers,
---   routines) an element without a target is skipped with a warning.
+--   routines) an element without a target is skipped with a warning. in_retries names the retry policy
+--   of each element; null: that of its target or of control.
 -- Returns: one row for each element, with its position in the array.
 -- Raises: PA010 for no target, PA011 for an unknown target, PA012 for a retired target, PA013 for a
 --   retired pool, PA014 for no query, PA015 for a query at a target without a connection string,
 --   PA016 for an invalid timeout; PA017 for a query, PA018 for task_data, PA019 for an array and PA01B
---   for a name that is too long, PA01A for too many pools; PA082 for a target outside of the scope of
+--   for a name that is too long, PA01A for too many pools, PA01I for an
+--   unknown retry policy; PA082 for a target outside of the scope of
 --   the caller.
 -- Locks: none.
 -- (Longer than a screen: its checks and the rows that it makes share what it looked up.)
@@ -12,7 +14,8 @@ create or replace function async.prepare_push(
   in_caller name,
   in_scope async.scope_t,
   in_tasks async.task_push_t[],
-  in_run_type async.task_run_type_t)
+  in_run_type async.task_run_type_t,
+  in_retries text[] default null)
 returns table (
   out_position bigint,
   out_target text,
@@ -46,6 +49,8 @@ declare
   v_pool_is_known bool;
   v_other_pools int := 0;
   v_retry jsonb;
+  v_retry_name text;
+  v_retry_given text;
 begin
   -- A loop, because planning a join for every array costs more than the pushes. Neighboring
   -- elements mostly name the same target and pool, which are then looked up once.
@@ -104,7 +109,6 @@ begin
         perform async.check_target(format('task %s: ', out_position), in_caller, in_scope, v_target.target);
       end if;
       v_target_given := v_task.target;
-      v_retry := case when v_runs and v_target.retry is not null then async.copy_retry_policy(v_target.retry) end;
     end if;
 
     if v_task.concurrency_pool is distinct from v_pool_given then
@@ -125,6 +129,16 @@ begin
           using errcode = 'PA013', hint = 'The last configuration left it out. Configure it again, or name another.';
       end if;
       v_pool_given := v_task.concurrency_pool;
+    end if;
+
+    v_retry_name := case when v_runs then coalesce(in_retries[out_position], v_target.retry) end;
+    if v_retry_name is distinct from v_retry_given then
+      v_retry := async.copy_retry_policy(v_retry_name);
+      if v_retry is null and v_retry_name <> 'none' then
+        raise exception 'task %: there is no retry policy %', out_position, quote_literal(v_retry_name)
+          using errcode = 'PA01I', hint = 'async.configure makes retry policies; none stands for no policy.';
+      end if;
+      v_retry_given := v_retry_name;
     end if;
 
     if v_runs and v_task.query is null and not v_target.asynchronous_finish then

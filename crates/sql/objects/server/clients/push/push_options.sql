@@ -20,5 +20,6 @@ as $function$
     ('expires_at', 'string'),
     ('unique_key', 'string'),
     ('unique_while', 'string'),
-    ('on_conflict', 'string')
+    ('on_conflict', 'string'),
+    ('retry', 'string')
 $function$;

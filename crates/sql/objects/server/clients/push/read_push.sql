@@ -35,6 +35,7 @@ begin
         or jsonb_typeof(e.it -> 'unique_key') not in ('string', 'null')
         or jsonb_typeof(e.it -> 'unique_while') not in ('string', 'null')
         or jsonb_typeof(e.it -> 'on_conflict') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'retry') not in ('string', 'null')
       end)
   then
     perform async.refuse_push(in_tasks);
@@ -45,14 +46,14 @@ begin
         e.timeout, e.track_yielded)::async.task_push_t order by e.place), '{}'),
       coalesce(array_agg(row(e.source, e.run_at, e.expires_at, e.unique_key,
         coalesce(e.unique_while, case when e.unique_key is not null then 'unfinished' end),
-        coalesce(e.on_conflict, case when e.unique_key is not null then 'skip' end))::async.push_options_t
+        coalesce(e.on_conflict, case when e.unique_key is not null then 'skip' end), e.retry)::async.push_options_t
         order by e.place), '{}')
     into out_tasks, out_options
     from rows from (jsonb_to_recordset(in_tasks) as (query text, target text, priority int, concurrency_pool text,
       timeout interval, task_data jsonb, track_yielded bool, source text, run_at timestamptz, expires_at timestamptz,
-      unique_key text, unique_while text, on_conflict text)) with ordinality
+      unique_key text, unique_while text, on_conflict text, retry text)) with ordinality
       as e(query, target, priority, concurrency_pool, timeout, task_data, track_yielded, source, run_at, expires_at,
-        unique_key, unique_while, on_conflict, place);
+        unique_key, unique_while, on_conflict, retry, place);
   exception when data_exception then
     perform async.refuse_push(in_tasks);
     raise;
