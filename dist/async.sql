@@ -1559,22 +1559,6 @@ begin
 end
 $function$;
 
--- requests/restart
--- Purpose: resets finished tasks to READY, as async.restart_task does, in the order of their ids. On a
---   client database each task is restarted in a transaction of its own.
--- Returns: nothing.
--- Raises: as async.restart_task, for the first task that cannot be restarted. Then none is restarted.
--- Locks: the rows of the tasks, until the end of the transaction.
-create or replace function async.restart(_task_ids bigint[]) returns void
-language plpgsql security invoker
-set search_path = pg_catalog, pg_temp
-as $function$
-begin
-  perform async.restart_task(i.task_id)
-  from (select distinct u.task_id from unnest(_task_ids) as u(task_id) order by u.task_id) i;
-end
-$function$;
-
 -- requests/restart_forwarded
 -- Purpose: async.restart_task as a client database calls it on its server, for a task at a target
 --   within those that it granted to its own caller.
@@ -1742,7 +1726,7 @@ declare
   -- On a client database, finish, cancel and defer call request_finish.
   c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_as,push_forwarded,
     push_task,push,push_many,push_many_as,push_many_forwarded,push_each,targets,targets_as,targets_forwarded,finish,
-    request_finish,cancel,defer,restart_task,restart,restart_as,restart_forwarded,get_tasks,pull_as,
+    request_finish,cancel,defer,restart_task,restart_as,restart_forwarded,get_tasks,pull_as,
     get_tasks_forwarded,wait_for_latch,task_execution_state,interval_pretty,
     next_time}';
   c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server_as,log,tail,tail_once,
@@ -2289,8 +2273,6 @@ comment on function async.cancel(bigint[], text) is
 comment on function async.defer(bigint[], interval) is
   'Asks the orchestrator to return tasks to the queue. They do not start before the duration has '
   'passed. Does not wait. Warns about unknown and finished ids. Raises PA021, PA022.';
-comment on function async.restart(bigint[]) is
-  'Restarts finished tasks, all or none; for those of async.v_dead_task, say. See restart_task.';
 comment on function async.restart_task(bigint) is
   'Resets a finished task to READY at once and clears its results. Raises PA030 to PA035, PA082.';
 comment on function async.get_tasks(text, int, interval) is

@@ -1192,7 +1192,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'afa8e7bcff1c39a4'::text
+  select 'c0aeade449f5d675'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1647,8 +1647,10 @@ create or replace function async.step_task(
       when in_event = 'OFFER' then null
       when s.next_phase = 'READY' then greatest(
         case when t.run_at > in_now then t.run_at end,
-        in_now + s.delay,
-        case when in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN') then in_now + in_duration end)
+        case
+          when s.delay is not null then in_now + s.delay
+          when in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN') then in_now + in_duration
+        end)
     end,
     -- A task that is given back keeps its run number: the launch marks may contain the run.
     t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end,
@@ -13733,7 +13735,7 @@ comment on column async.v_task.took is
   'The time from the last start to the end, or to now. Null for a task that was not started.';
 
 comment on view async.v_dead_task is
-  'The failed tasks whose attempts are used up. async.restart gives them new attempts.';
+  'The failed tasks whose attempts are used up. async.restart_task gives one of them new attempts.';
 comment on column async.v_dead_task.retry_policy is 'The name of the retry policy.';
 
 comment on view async.v_unfinished_task is

@@ -70,7 +70,6 @@ pub(crate) const CLIENT: Part = Part {
         "requests/defer",
         "requests/restart_as",
         "requests/restart_task",
-        "requests/restart",
         "requests/restart_forwarded",
         "pull/forward_get_tasks",
         "pull/pull_as",

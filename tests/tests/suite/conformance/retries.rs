@@ -108,7 +108,7 @@ async fn a_task_whose_attempts_are_used_up_fails_and_a_restart_counts_anew<E: En
     assert!(error.starts_with("22012: "), "{error}");
     assert_eq!(fixture.attempts(id).await, "1 FAILED, 2 FAILED");
     fixture.assert_holds("select count(*) = 1 and bool_and(attempt = 2) from async.v_dead_task").await;
-    fixture.run("select async.restart(array(select task_id from async.v_dead_task))").await;
+    fixture.run("select async.restart_task(task_id) from async.v_dead_task").await;
     fixture.assert_holds("select count(*) = 0 from async.v_dead_task").await;
     fixture.end_of(id).await.succeeded();
     assert_eq!(fixture.attempts(id).await, "1 FAILED, 2 FAILED, 1 FAILED, 2 FINISHED");

@@ -42,8 +42,6 @@ comment on function async.cancel(bigint[], text) is
 comment on function async.defer(bigint[], interval) is
   'Asks the orchestrator to return tasks to the queue. They do not start before the duration has '
   'passed. Does not wait. Warns about unknown and finished ids. Raises PA021, PA022.';
-comment on function async.restart(bigint[]) is
-  'Restarts finished tasks, all or none; for those of async.v_dead_task, say. See restart_task.';
 comment on function async.restart_task(bigint) is
   'Resets a finished task to READY at once and clears its results. Raises PA030 to PA035, PA082.';
 comment on function async.get_tasks(text, int, interval) is

@@ -9,7 +9,7 @@ comment on column async.v_task.took is
   'The time from the last start to the end, or to now. Null for a task that was not started.';
 
 comment on view async.v_dead_task is
-  'The failed tasks whose attempts are used up. async.restart gives them new attempts.';
+  'The failed tasks whose attempts are used up. async.restart_task gives one of them new attempts.';
 comment on column async.v_dead_task.retry_policy is 'The name of the retry policy.';
 
 comment on view async.v_unfinished_task is

@@ -105,8 +105,10 @@ create or replace function async.step_task(
       when in_event = 'OFFER' then null
       when s.next_phase = 'READY' then greatest(
         case when t.run_at > in_now then t.run_at end,
-        in_now + s.delay,
-        case when in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN') then in_now + in_duration end)
+        case
+          when s.delay is not null then in_now + s.delay
+          when in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN') then in_now + in_duration
+        end)
     end,
     -- A task that is given back keeps its run number: the launch marks may contain the run.
     t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end,
