@@ -836,6 +836,37 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0024_depth_of_claims.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0024_depth_of_claims') then
+    execute $ddl$
+-- A look at the lanes reads few tasks of each, and more of a lane that is claimed from.
+drop function if exists async.plan_claims(async.lane_t[], int, bigint[], timestamptz);
+$ddl$;
+    insert into async.migration (migration) values ('0024_depth_of_claims');
+  end if;
+end
+$migrate$;
+
+-- migrations/0025_limits_on_starts.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0025_limits_on_starts') then
+    execute $ddl$
+-- A pool may limit how many of its tasks start in a time.
+alter table async.concurrency_pool
+  add column starts_max int not null default 0,
+  add column interval interval,
+  add constraint concurrency_pool_starts_max_is_not_negative check (starts_max >= 0),
+  add constraint concurrency_pool_interval_is_positive check (interval > '0'),
+  add constraint concurrency_pool_starts_have_an_interval check (starts_max = 0 or interval is not null);
+$ddl$;
+    insert into async.migration (migration) values ('0025_limits_on_starts');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -1092,7 +1123,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'c507bc3eb300a7e3'::text
+  select '4aa0127901fed953'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1519,6 +1550,21 @@ begin
 end
 $function$;
 
+-- decide/tasks/pool_spacing
+-- Purpose: the time between two starts of tasks of a pool.
+-- Returns: interval; null for a pool without a limit on starts.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.pool_spacing(in_pool text)
+returns interval language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (
+    select p.interval / nullif(p.starts_max, 0) from async.concurrency_pool p where p.concurrency_pool = in_pool);
+end
+$function$;
+
 -- decide/tasks/due_tasks
 -- Purpose: unfinished tasks whose deadline has passed, the longest overdue first, without in_skip,
 --   tasks that are in backoff.
@@ -1760,10 +1806,11 @@ $function$;
 --   client pulls it, for which a worker is free and its target has a session or takes one more
 --   (heads_max of its lanes, over all of them). Lanes with a full pool or a target that is down
 --   are not given, so they block no other lane. Tasks of in_skip, which are in backoff, are
---   skipped.
+--   skipped. Of each lane, in_depth tasks are read and one more, which is not chosen.
 -- Returns: the chosen tasks, in order, each with its place, from 1 on. And the first task of each lane
---   that was not chosen, with place 0 if it waits for a session only, otherwise without a place: a lane
---   without such a task has no further tasks, except those of in_skip.
+--   that was not chosen, with place 0 if it waits for a session only, -1 if it is the one more, so that
+--   tasks behind it in the order must wait for a further look at its lane, and otherwise without a
+--   place. A lane without such a task has no further tasks, except those of in_skip.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: one query and the loop over it.)
@@ -1771,7 +1818,8 @@ create or replace function async.plan_claims(
   in_lanes async.lane_t[],
   in_workers int,
   in_skip bigint[],
-  in_now timestamptz
+  in_now timestamptz,
+  in_depth int
 ) returns table (
   place int, task_id bigint, run int, pool text, target text, pullable bool, priority int,
   entered timestamptz
@@ -1792,6 +1840,7 @@ declare
   v_at int;
   v_target_at int;
   v_chosen int := 0;
+  v_read int[] := array_fill(0, array[cardinality(in_lanes)]);
   v_closed bool[] := array_fill(false, array[cardinality(in_lanes)]);
 begin
   for v_head in
@@ -1808,7 +1857,7 @@ begin
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
        order by t.priority, t.entered, t.task_id
-       limit least(l.free, in_workers, l.heads_max) + 1)
+       limit least(l.free, in_workers, l.heads_max, in_depth) + 1)
       union all
       (select t.task_id, t.run, t.priority, t.entered
        from async.task t
@@ -1819,11 +1868,12 @@ begin
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
        order by t.priority, t.entered, t.task_id
-       limit l.free + 1)
+       limit least(l.free, in_depth) + 1)
     ) h
     order by h.priority, h.entered, h.task_id
   loop
     continue when v_closed[v_head.lane];
+    v_read[v_head.lane] := v_read[v_head.lane] + 1;
     place := null;
     v_at := array_position(v_pools, v_head.pool);
     if v_at is null then
@@ -1839,7 +1889,7 @@ begin
         v_target_at := cardinality(v_targets);
       end if;
     end if;
-    if v_free[v_at] > 0
+    if v_free[v_at] > 0 and v_read[v_head.lane] <= in_depth
       and (v_head.pullable or v_workers > 0 and (v_head.heads_max is null or v_sessions[v_target_at] > 0)) then
       v_free[v_at] := v_free[v_at] - 1;
       if not v_head.pullable then
@@ -1852,7 +1902,10 @@ begin
       place := v_chosen;
     else
       v_closed[v_head.lane] := true;
-      place := case when v_free[v_at] > 0 and v_workers > 0 and not v_head.pullable then 0 end;
+      place := case
+        when v_free[v_at] <= 0 or v_workers < 1 and not v_head.pullable then null
+        when v_head.heads_max is not null and not v_head.pullable and v_sessions[v_target_at] < 1 then 0
+        when v_read[v_head.lane] > in_depth then -1 end;
     end if;
     task_id := v_head.task_id;
     run := v_head.run;
@@ -3465,6 +3518,8 @@ as $function$
     ('target', 'retired', 'bool'),
     ('concurrency_pool', 'concurrency_pool', 'name'),
     ('concurrency_pool', 'max_workers', 'size'),
+    ('concurrency_pool', 'starts_max', 'size'),
+    ('concurrency_pool', 'interval', 'timeout'),
     ('concurrency_pool', 'retired', 'bool')
 $function$;
 
@@ -3890,7 +3945,7 @@ $function$;
 -- Purpose: makes the given list the configured pools: changes, adds and revives pools, and retires
 --   the others.
 -- Returns: nothing.
--- Raises: PA060 for a new pool without a size.
+-- Raises: PA060 for a new pool without a size, and for a limit on starts without its interval.
 -- Locks: the rows that it changes, until the end of the transaction.
 create or replace function async.apply_pools(in_pools jsonb) returns void
 language plpgsql
@@ -3898,26 +3953,37 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_path text;
+  v_sizeless bool;
 begin
-  select format('concurrency_pools[%s].max_workers', e.place - 1) into v_path
+  select format('concurrency_pools[%s].', e.place - 1),
+    p.concurrency_pool is null and e.value ->> 'max_workers' is null
+  into v_path, v_sizeless
   from jsonb_array_elements(in_pools) with ordinality as e(value, place)
-  where e.value ->> 'max_workers' is null
-    and not exists (select from async.concurrency_pool p where p.concurrency_pool = e.value ->> 'concurrency_pool')
+  left join async.concurrency_pool p on p.concurrency_pool = e.value ->> 'concurrency_pool'
+  where p.concurrency_pool is null and e.value ->> 'max_workers' is null
+    or coalesce((e.value ->> 'starts_max')::int, p.starts_max) > 0
+      and e.value ->> 'interval' is null and p.interval is null
   order by e.place
   limit 1;
-  if v_path is not null then
-    perform async.refuse_configuration(v_path, 'is required for a new pool');
+  if v_sizeless then
+    perform async.refuse_configuration(v_path || 'max_workers', 'is required for a new pool');
+  elsif v_path is not null then
+    perform async.refuse_configuration(v_path || 'interval', 'is required for a limit on starts');
   end if;
 
   update async.concurrency_pool p set
     max_workers = coalesce(e.max_workers, p.max_workers),
+    starts_max = coalesce(e.starts_max, p.starts_max),
+    interval = coalesce(e.interval, p.interval),
     retired = coalesce(e.retired, false)
-  from jsonb_to_recordset(in_pools) as e(concurrency_pool text, max_workers int, retired bool)
+  from jsonb_to_recordset(in_pools)
+    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
   where p.concurrency_pool = e.concurrency_pool;
 
-  insert into async.concurrency_pool (concurrency_pool, max_workers, retired)
-  select e.concurrency_pool, e.max_workers, coalesce(e.retired, false)
-  from jsonb_to_recordset(in_pools) as e(concurrency_pool text, max_workers int, retired bool)
+  insert into async.concurrency_pool (concurrency_pool, max_workers, starts_max, interval, retired)
+  select e.concurrency_pool, e.max_workers, coalesce(e.starts_max, 0), e.interval, coalesce(e.retired, false)
+  from jsonb_to_recordset(in_pools)
+    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
   where not exists (select from async.concurrency_pool p where p.concurrency_pool = e.concurrency_pool);
 
   update async.concurrency_pool p set retired = true
@@ -4554,7 +4620,7 @@ begin
   insert into async.task (task_id, target, priority, entered, source, query, asynchronous_finish, task_data,
       concurrency_pool, manual_timeout, track_yielded, pushed_by, may_reach_self, run_at, eligible_when, expires_at,
       times_up, unique_key, unique_while)
-  select p.task_id, p.out_target, p.out_priority, p.out_entered, p.source, p.out_query, p.out_asynchronous_finish,
+  select p.unnest, p.out_target, p.out_priority, p.out_entered, p.source, p.out_query, p.out_asynchronous_finish,
     p.out_task_data, p.out_concurrency_pool, p.out_manual_timeout, p.out_track_yielded, p.out_pushed_by,
     p.out_may_reach_self, p.run_at,
     case when p.run_at operator(pg_catalog.>) p.out_entered then p.run_at end,
@@ -4562,14 +4628,14 @@ begin
   from rows from (
       pg_catalog.unnest(in_ids),
       async.prepare_push(in_caller, in_scope, in_tasks, 'EXECUTE'),
-      pg_catalog.unnest(in_options)) as p(task_id)
+      pg_catalog.unnest(in_options)) as p
   order by case when p.unique_key is not null then p.out_target end collate pg_catalog."C", p.unique_key collate pg_catalog."C",
     p.out_position
   on conflict (target, unique_key)
     where unique_key is not null and processed is null
       and (unique_while operator(pg_catalog.=) 'unfinished' or run operator(pg_catalog.=) 0)
     do nothing;
-  get diagnostics v_rows = row_count;
+  get diagnostics v_rows := row_count;
   return v_rows;
 end
 $function$;
@@ -4579,10 +4645,11 @@ $function$;
 -- Returns: the position of each in the arrays, and the other task: null if none has the key (any more,
 --   or because a trigger kept the row out). waits: the other task waits for its first start, and is not
 --   offered to clients.
+--   A name that is no target is in_self.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.key_holders(
-  in_ids bigint[], in_tasks async.task_push_t[], in_options async.push_options_t[])
+  in_ids bigint[], in_tasks async.task_push_t[], in_options async.push_options_t[], in_self text)
 returns table (place int, holder bigint, waits bool)
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -4591,15 +4658,12 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $function$
-declare
-  -- A name that is no target is SELF.
-  v_self constant text := (select c.self_target from async.control c);
 begin
   return query
     select p.place, h.task_id, h.waits
     from (
       select i.ordinality::int as place, i.unique_key,
-        coalesce((select g.target from async.target g where g.target = i.target), v_self) as target
+        coalesce((select g.target from async.target g where g.target = i.target), in_self) as target
       -- Not by subscripts, which take longer the longer the arrays are.
       from rows from (unnest(in_ids), unnest(in_tasks), unnest(in_options)) with ordinality as i(task_id)
       where not exists (select from async.task t where t.task_id = i.task_id)
@@ -4666,6 +4730,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+  v_self constant text := (select c.self_target from async.control c);
   -- Rounds in which no other task had a key that was left. More of them are no coincidence.
   c_futile_rounds_max constant int := 20;
   v_futile_rounds int := 0;
@@ -4688,7 +4753,7 @@ begin
     v_options := '{}';
     v_replaced := '{}';
     for v_conflict in
-      select k.place, k.holder, k.waits from async.key_holders(in_ids, in_tasks, in_options) k
+      select k.place, k.holder, k.waits from async.key_holders(in_ids, in_tasks, in_options, v_self) k
       where v_answers[k.place] = in_ids[k.place]
       order by k.place
     loop
@@ -6848,6 +6913,11 @@ begin
     from unnest(v_workers, v_kinds, v_bytes) as i(worker, kind, bytes)
   ) n
   where s.worker = n.worker and (v_lost is null or s.worker <> all (v_lost));
+  if (select l.limits_starts from pg_temp.leader_state l) then
+    update pg_temp.leader_pool p set started_at = clock_timestamp()
+    where p.spacing is not null
+      and p.pool in (select s.pool from pg_temp.leader_worker s where s.worker = any (v_workers));
+  end if;
   return cardinality(v_workers) - coalesce(cardinality(v_lost), 0);
 end
 $function$;
@@ -7081,13 +7151,17 @@ begin
     end if;
   end loop;
   out_sleeps := v_writers = 'ended' and v_until < in_until;
+  if v_writers = 'ended' then
+    perform set_config('pgasync.idle', 'on', false);
+  end if;
 end
 $function$;
 
 -- dblink/sessions/await_work
 -- Purpose: sleeps after a cycle without work, for twice the time from the last work to in_began.
 --   While queries run, it polls their sessions every millisecond and returns when one has an
---   answer, after busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep, and a
+--   answer, after busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep, or until a
+--   pool that limits its starts may start its next task, and a
 --   notification ends the sleep (async.sleep_until).
 -- Returns: whether the sleep goes on (the caller commits, and calls it again with the same times),
 --   and whether a notification has ended it.
@@ -7115,6 +7189,13 @@ begin
     select h.conn from pg_temp.leader_helper h where h.state = 'busy');
   if cardinality(v_conns) = 0 then
     v_sleep := least(v_sleep, v_control.idle_sleep * interval '1 second');
+    if (select s.limits_starts from pg_temp.leader_state s) then
+      v_sleep := least(v_sleep, (
+        select min(p.started_at + p.spacing)
+        from pg_temp.leader_pool p
+        where p.spacing is not null and p.started_at + p.spacing > in_began
+          and exists (select from pg_temp.leader_lane l where l.pool = p.pool and not l.exhausted)) - in_began);
+    end if;
     if v_sleep >= c_nap then
       select s.out_sleeps, s.out_woken into out_sleeps, out_woken from async.sleep_until(in_began + v_sleep) s;
     else
@@ -7570,6 +7651,9 @@ begin
     -- Another orchestrator leads, so this one may write nothing.
     deposed bool not null default false,
     marks int not null default 0,
+    led_since timestamptz not null default clock_timestamp(),
+    -- A pool has a limit on starts.
+    limits_starts bool not null default false,
     -- Rows of async.task written since the upkeep was last told.
     writes bigint not null default 0,
     -- When the time is compensated for which targets blocked the leader (async.note_blocked_time).
@@ -7644,6 +7728,11 @@ begin
     pool text primary key,
     max_workers int not null,
     taken int not null default 0,
+    -- The time between two starts, if it is limited, the last start, and whether a task was offered whose
+    -- start has not been noticed.
+    spacing interval,
+    started_at timestamptz not null default '-infinity',
+    offered bool not null default false,
     -- No offers before this time, after offers were withdrawn in favor of queries.
     offers_held_until timestamptz not null default '-infinity'
   ) with (fillfactor = 30);
@@ -7661,6 +7750,8 @@ begin
     exhausted bool not null default false,
     primary key (pool, target, pullable)
   ) with (fillfactor = 30);
+  create index on pg_temp.leader_lane (after_priority, after_entered, after_id)
+    where not exhausted;
 
   --   health   means                                becomes
   --   unknown  not reached yet, or not used lately  probing (a helper was sent), down (a session
@@ -7696,6 +7787,10 @@ begin
     met_at timestamptz,
     last_error text,
     wanted int not null default 0,
+    -- When a session was last moved here because tasks of other targets overtook those of this one, and how
+    -- far, in the bounds of async.claim_tasks.
+    session_moved_at timestamptz not null default '-infinity',
+    overtaken_by float8 not null default 0,
     constraint leader_target_health_is_known check (health in ('unknown', 'probing', 'ok', 'down'))
   ) with (fillfactor = 10);
 
@@ -8376,7 +8471,8 @@ end
 $function$;
 
 -- leader/memory/refresh_pool_limits
--- Purpose: applies changed limits of pools to the memory of the leader (see async.pool_limit). Many
+-- Purpose: applies changed limits of pools to the memory of the leader (see async.pool_limit and
+--   async.pool_spacing). Many
 --   pools take long, and the next time is late enough to take a small share of the time.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -8395,15 +8491,16 @@ begin
     return;
   end if;
   update pg_temp.leader_pool p
-  set max_workers = l.max_workers
+  set max_workers = l.max_workers, spacing = l.spacing
   from (
-    select i.pool, coalesce(n.max_workers, t.max_concurrency, c.default_concurrency_pool_workers) as max_workers
+    select i.pool, coalesce(n.max_workers, t.max_concurrency, c.default_concurrency_pool_workers) as max_workers,
+      n.interval / nullif(n.starts_max, 0) as spacing
     from pg_temp.leader_pool i
     cross join async.control c
     left join async.concurrency_pool n on n.concurrency_pool = i.pool
     left join async.target t on t.target = i.pool
   ) l
-  where l.pool = p.pool and l.max_workers <> p.max_workers;
+  where l.pool = p.pool and (l.max_workers <> p.max_workers or l.spacing is distinct from p.spacing);
   perform async.note_done('pool_limits', v_began + c_share * (clock_timestamp() - v_began));
 end
 $function$;
@@ -8426,6 +8523,9 @@ declare
   v_workers int;
 begin
   select c.* into v_control from async.control c;
+  update pg_temp.leader_state s set limits_starts = n.limits
+  from (select exists (select from async.concurrency_pool p where p.starts_max > 0) as limits) n
+  where s.limits_starts <> n.limits;
   v_workers := v_control.workers + (select count(*) from pg_temp.leader_worker s where s.unreachable);
 
   -- More workers at once; fewer as they become free.
@@ -8524,9 +8624,9 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $function$
 begin
-  insert into pg_temp.leader_pool as p (pool, max_workers, taken)
-  select n.pool, async.pool_limit(n.pool), n.taken
-  from (
+  insert into pg_temp.leader_pool as p (pool, max_workers, spacing, started_at, taken)
+  select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since, n.taken
+  from pg_temp.leader_state s cross join (
     select i.pool, count(*)::int as taken
     from (
       select coalesce(t.concurrency_pool, t.target) as pool
@@ -9072,9 +9172,10 @@ begin
   set after_priority = excluded.after_priority, after_entered = excluded.after_entered, after_id = excluded.after_id,
       exhausted = false;
   if found then
-    insert into pg_temp.leader_pool (pool, max_workers)
-    select n.pool, async.pool_limit(n.pool)
+    insert into pg_temp.leader_pool (pool, max_workers, spacing, started_at)
+    select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since
     from (select distinct f.pool from unnest(in_fronts) f) n
+    cross join pg_temp.leader_state s
     left join pg_temp.leader_pool p on p.pool = n.pool
     where p.pool is null;
   end if;
@@ -9152,10 +9253,11 @@ $function$;
 
 -- leader/memory/claimable_lanes
 -- Purpose: the lanes of which the leader may claim or offer a task now, at most in_max of them, in the
---   order of their positions: those with a free pool slot whose target can run a task. in_pools and
---   in_targets have the pools and targets of the tasks that were chosen in this cycle already. Lanes
---   of targets in in_closed are left out. Without in_strict, a target takes no more tasks than it has
---   idle sessions, if a further session would take the place of a session at another target.
+--   order of their positions: those with a free pool slot, and whose pool may start a task now, whose
+--   target can run it. in_pools has the
+--   pools of the tasks that were chosen in this cycle already, and the other arguments are those of
+--   async.claimable_targets. The cost grows with the lanes that are read: the returned ones, and those
+--   before them whose pool is full or whose target runs nothing.
 -- Returns: the lanes, each with its free pool slots and the number of tasks that its target takes;
 --   their targets with the default timeouts; and the position of the next lane: the tasks of all lanes
 --   that are left out for in_max are behind it (null: none is left out).
@@ -9169,6 +9271,66 @@ create or replace function async.claimable_lanes(
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+-- The lanes are read in the order of their index until enough are found, and the pool of each one is
+-- looked up: a sort, a hash or a merge join would read all of them.
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $function$
+declare
+  v_targets record;
+begin
+  v_targets := async.claimable_targets(in_now, in_workers, in_targets, in_closed, in_strict, in_first);
+  select
+    array_agg(row(n.pool, n.target, n.pullable, n.after_priority, n.after_entered, n.after_id, n.free,
+      v_targets.heads_max[n.target_at])::async.lane_t) filter (where n.place <= in_max),
+    array_agg(n.target) filter (where n.place <= in_max),
+    array_agg(v_targets.timeouts[n.target_at]) filter (where n.place <= in_max),
+    max(n.after_priority) filter (where n.place > in_max),
+    max(n.after_entered) filter (where n.place > in_max),
+    max(n.after_id) filter (where n.place > in_max)
+  into lanes, targets, timeouts, next_priority, next_entered, next_id
+  from (
+    select c.*, row_number() over () as place, array_position(v_targets.targets, c.target) as target_at
+    from (
+      select l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id,
+        case when p.spacing is null then p.max_workers - p.taken - cardinality(array_positions(in_pools, l.pool))
+          else 1 end as free
+      from pg_temp.leader_lane l
+      join pg_temp.leader_pool p on p.pool = l.pool
+      where not l.exhausted
+        and l.target = any (case when l.pullable then v_targets.targets else v_targets.running end)
+        and (not l.pullable or p.offers_held_until <= in_now)
+        and p.taken + cardinality(array_positions(in_pools, l.pool)) < p.max_workers
+        -- A pool that limits its starts has one task on its way to its start.
+        and (p.spacing is null
+          or p.started_at + p.spacing <= in_now and l.pool <> all (in_pools)
+            and not exists (select from pg_temp.leader_worker s where s.pool = l.pool and s.state = 'claimed')
+            and not exists (select from async.offer o where o.pool = l.pool))
+      order by l.after_priority, l.after_entered, l.after_id
+      limit in_max + 1
+    ) c
+  ) n;
+end
+$function$;
+
+-- leader/memory/claimable_targets
+-- Purpose: what each target takes now. in_targets has the targets of the tasks that were chosen in this
+--   cycle already. Targets in in_closed take nothing. Without in_strict, a target takes no more tasks
+--   than it has idle sessions, if a further session would take the place of a session at another
+--   target.
+-- Returns: all targets, each with its default timeout and the number of tasks that it takes (null: no
+--   limit of its own), and in running those at which a task can run.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.claimable_targets(
+  in_now timestamptz, in_workers int, in_targets text[], in_closed text[], in_strict bool, in_first bool,
+  out targets text[], out timeouts interval[], out heads_max int[], out running text[]
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
 set enable_nestloop = off
 set enable_mergejoin = off
 as $function$
@@ -9179,64 +9341,43 @@ declare
     select count(*) >= (select c.workers from async.control c)
     from pg_temp.leader_worker s where s.state <> 'empty' and not s.unreachable);
 begin
-  select
-    array_agg(row(n.pool, n.target, n.pullable, n.after_priority, n.after_entered, n.after_id, n.free,
-      n.heads_max)::async.lane_t) filter (where n.place <= in_max),
-    array_agg(n.target) filter (where n.place <= in_max),
-    array_agg(n.default_timeout) filter (where n.place <= in_max),
-    max(n.after_priority) filter (where n.place > in_max),
-    max(n.after_entered) filter (where n.place > in_max),
-    max(n.after_id) filter (where n.place > in_max)
-  into lanes, targets, timeouts, next_priority, next_entered, next_id
+  select array_agg(t.target), array_agg(t.default_timeout), array_agg(t.heads_max),
+    coalesce(array_agg(t.target) filter (where t.runs), '{}')
+  into targets, timeouts, heads_max, running
   from (
-    select c.*, row_number() over (order by c.after_priority, c.after_entered, c.after_id) as place
+    select a.target, a.default_timeout,
+      -- A target at which no further session is opened is used with the sessions that it has. Of
+      -- those above a lower limit, the idle ones are about to be closed.
+      least(
+        case when v_replaces and a.sessions > 0 or not a.opens then a.idle when not a.identified then a.idle + 1 end,
+        greatest(a.idle + a.max_sessions - a.sessions, case when a.max_sessions is not null then 0 end))
+        - coalesce(v.tasks, 0) as heads_max,
+      in_workers > 0 and (a.opens or a.idle > 0) and (not a.reads_slowly or v_may_block)
+        and a.target <> all (in_closed)
+        -- The first round sees which task waits for a session. Later ones leave out the lanes at such
+        -- targets, of which there may be many before all others.
+        and (not v_replaces or in_first or a.sessions = 0 or a.idle > coalesce(v.tasks, 0))
+        and not exists (select from pg_temp.leader_fence f where f.target = a.target and f.older) as runs
     from (
-      select l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, t.default_timeout,
-        p.max_workers - p.taken - coalesce(u.tasks, 0) as free, t.heads_max
-      from pg_temp.leader_lane l
-      join pg_temp.leader_pool p on p.pool = l.pool
-      join (
-        select a.target, a.default_timeout,
-          -- A target at which no further session is opened is used with the sessions that it has. Of
-          -- those above a lower limit, the idle ones are about to be closed.
-          least(
-            case when v_replaces and a.sessions > 0 or not a.opens then a.idle when not a.identified then a.idle + 1 end,
-            greatest(a.idle + a.max_sessions - a.sessions, case when a.max_sessions is not null then 0 end))
-            - coalesce(v.tasks, 0) as heads_max,
-          in_workers > 0 and (a.opens or a.idle > 0) and (not a.reads_slowly or v_may_block)
-            and a.target <> all (in_closed)
-            -- The first round sees which task waits for a session. Later ones leave out the lanes at such
-            -- targets, of which there may be many before all others.
-            and (not v_replaces or in_first or a.sessions = 0 or a.idle > coalesce(v.tasks, 0))
-            and not exists (select from pg_temp.leader_fence f where f.target = a.target and f.older) as runs
-        from (
-          select t.target, t.default_timeout, t.max_sessions, t.identified, t.reads_slowly,
-            coalesce(i.idle, 0) as idle, coalesce(i.sessions, 0) as sessions,
-            -- The tasks of a target that opens no session now take no workers from others.
-            t.health = 'ok' and (not t.connects_slowly or v_may_block)
-              and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0))
-              and (t.max_sessions is null or coalesce(i.sessions, 0) < t.max_sessions) as opens
-          from pg_temp.leader_target t
-          left join (
-            select s.target, count(*) filter (where s.state in ('idle', 'cleaning'))::int as idle,
-              bool_or(s.state = 'identifying') as identifying, count(*)::int as sessions
-            from pg_temp.leader_worker s
-            where s.state <> 'empty'
-            group by s.target
-          ) i on i.target = t.target
-        ) a
-        left join (
-          select n.target, count(*)::int as tasks from unnest(in_targets) n(target) group by n.target
-        ) v on v.target = a.target
-        offset 0
-      ) t on t.target = l.target
-      left join (select n.pool, count(*)::int as tasks from unnest(in_pools) n(pool) group by n.pool) u on u.pool = l.pool
-      where not l.exhausted and p.taken + coalesce(u.tasks, 0) < p.max_workers
-        and case when l.pullable then p.offers_held_until <= in_now else t.runs end
-      order by l.after_priority, l.after_entered, l.after_id, l.pool, l.target
-      limit in_max + 1
-    ) c
-  ) n;
+      select t.target, t.default_timeout, t.max_sessions, t.identified, t.reads_slowly,
+        coalesce(i.idle, 0) as idle, coalesce(i.sessions, 0) as sessions,
+        -- The tasks of a target that opens no session now take no workers from others.
+        t.health = 'ok' and (not t.connects_slowly or v_may_block)
+          and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0))
+          and (t.max_sessions is null or coalesce(i.sessions, 0) < t.max_sessions) as opens
+      from pg_temp.leader_target t
+      left join (
+        select s.target, count(*) filter (where s.state in ('idle', 'cleaning'))::int as idle,
+          bool_or(s.state = 'identifying') as identifying, count(*)::int as sessions
+        from pg_temp.leader_worker s
+        where s.state <> 'empty'
+        group by s.target
+      ) i on i.target = t.target
+    ) a
+    left join (
+      select n.target, count(*)::int as tasks from unnest(in_targets) n(target) group by n.target
+    ) v on v.target = a.target
+  ) t;
 end
 $function$;
 
@@ -9258,6 +9399,7 @@ declare
 begin
   delete from pg_temp.leader_pool p
   where p.taken = 0 and p.offers_held_until <= clock_timestamp()
+    and (p.spacing is null or p.started_at + p.spacing <= clock_timestamp())
     and not exists (select from pg_temp.leader_lane l where l.pool = p.pool);
   delete from pg_temp.leader_target t
   where not t.configured
@@ -9315,7 +9457,7 @@ declare
   c_tables constant name[] := '{leader_worker,leader_pool,leader_lane,leader_target,leader_state,leader_backoff}';
   -- A row with many dead versions is slow to read, so the tables with few rows have a lower limit.
   c_worker_bytes_min constant bigint := 524288;
-  c_bytes_min constant bigint := 65536;
+  c_bytes_min constant bigint := 131072;
   c_growth constant bigint := 3;
   v_table name;
   v_compact bigint;
@@ -9323,14 +9465,14 @@ declare
 begin
   foreach v_table in array c_tables loop
     v_compact := coalesce(nullif(current_setting('pgasync.compact_' || v_table, true), ''), '0')::bigint;
-    continue when pg_relation_size(format('pg_temp.%I', v_table)::regclass) <= greatest(
+    continue when pg_total_relation_size(format('pg_temp.%I', v_table)::regclass) <= greatest(
       case v_table when 'leader_worker' then c_worker_bytes_min else c_bytes_min end, c_growth * v_compact);
     execute format('select jsonb_agg(to_jsonb(r)) from pg_temp.%I r', v_table) into v_rows;
     execute format('truncate pg_temp.%I', v_table);
     execute format('insert into pg_temp.%1$I select r.* from jsonb_populate_recordset(null::pg_temp.%1$I, $1) r', v_table)
     using coalesce(v_rows, '[]');
     perform set_config('pgasync.compact_' || v_table,
-      pg_relation_size(format('pg_temp.%I', v_table)::regclass)::text, false);
+      pg_total_relation_size(format('pg_temp.%I', v_table)::regclass)::text, false);
   end loop;
 end
 $function$;
@@ -9481,17 +9623,22 @@ returns int
 language plpgsql
 as $function$
 declare
-  -- A lane is read again in a further round only if others are before it, and that is rare.
+  -- A lane is read again in a further round only if others are before it, or if more of its tasks are
+  -- claimed than a round has read. The first round reads the share of a lane in the workers and one more
+  -- task, and each further one twice as many.
   c_rounds_max constant int := 8;
-  c_lanes_min constant int := 16;
+  c_lanes_more constant int := 16;
   -- A task waits while the sessions of its target are busy and every other session is at another target.
-  -- Its target gets a further session when tasks of the same priority overtake it that are so far behind it.
-  c_overtaking_max constant bigint := 1000;
+  -- Its target gets a further session when tasks of the same priority overtake it that are so far behind it:
+  -- while the distance grows, and otherwise once a second, since one session needs time to catch up.
+  c_overtaking_max constant float8 := 1000;
   c_entered_later_max constant interval := '1 second';
+  c_move_every constant interval := '50 milliseconds';
+  c_move_to_same_every constant interval := '1 second';
   v_skip constant bigint[] := async.tasks_backing_off(in_now);
   v_workers int;
-  v_lanes_max int;
   v_default interval;
+  v_depth int;
   v_lanes record;
   v_head record;
   v_idle record;
@@ -9503,7 +9650,8 @@ declare
   v_waits_entered timestamptz;
   v_waits_id bigint;
   v_waits_target text;
-  v_lags bool := false;
+  v_may_move bool;
+  v_distance float8;
   v_more bool := false;
   v_claim async.claim_t;
   v_round async.claim_t[];
@@ -9523,11 +9671,11 @@ begin
     - (select count(*)::int from pg_temp.leader_orphan o
       where o.launched
         and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
-  v_lanes_max := greatest(2 * v_workers, c_lanes_min);
+  v_may_move := coalesce((select max(t.session_moved_at) + c_move_every <= in_now from pg_temp.leader_target t), true);
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
 
   for v_number in 1..c_rounds_max loop
-    v_lanes := async.claimable_lanes(in_now, v_workers, v_lanes_max, v_pools, v_targets, v_wanted, v_strict,
+    v_lanes := async.claimable_lanes(in_now, v_workers, v_workers + c_lanes_more, v_pools, v_targets, v_wanted, v_strict,
       v_number = 1);
     exit when v_lanes.lanes is null;
     if v_number = 1 then
@@ -9536,11 +9684,12 @@ begin
     v_round := '{}';
     v_left := '{}';
     v_beyond := false;
+    v_depth := greatest(v_depth * 2, ceil(v_workers::numeric / cardinality(v_lanes.lanes))::int, 1);
     for v_head in
-      select p.* from async.plan_claims(v_lanes.lanes, v_workers, v_skip, in_now) p
+      select p.* from async.plan_claims(v_lanes.lanes, v_workers, v_skip, in_now, v_depth) p
     loop
-      -- Tasks of the lanes that were not read may be before it.
-      v_beyond := v_beyond or (v_head.priority, v_head.entered, v_head.task_id)
+      -- Tasks that were not read, of these lanes or of others, may be before it.
+      v_beyond := v_beyond or v_head.place = -1 is true or (v_head.priority, v_head.entered, v_head.task_id)
         > (v_lanes.next_priority, v_lanes.next_entered, v_lanes.next_id) is true;
       if v_head.place = 0 and (v_waits_id is null
         or (v_head.priority, v_head.entered, v_head.task_id) < (v_waits_priority, v_waits_entered, v_waits_id))
@@ -9553,12 +9702,19 @@ begin
         if v_head.priority > v_waits_priority then
           v_strict := true;
           v_beyond := true;
-        elsif not v_lags and (v_head.task_id > v_waits_id + c_overtaking_max
-          or v_head.entered > v_waits_entered + c_entered_later_max)
-        then
-          v_lags := true;
-          v_workers := v_workers - 1;
-          v_wanted := v_wanted || v_waits_target;
+        elsif v_may_move then
+          v_distance := greatest((v_head.task_id - v_waits_id) / c_overtaking_max,
+            extract(epoch from v_head.entered - v_waits_entered) / extract(epoch from c_entered_later_max));
+          if v_distance > 1 then
+            v_may_move := false;
+            update pg_temp.leader_target t set overtaken_by = v_distance, session_moved_at = in_now
+            where t.target = v_waits_target
+              and (t.overtaken_by < v_distance or t.session_moved_at + c_move_to_same_every <= in_now);
+            if found then
+              v_workers := v_workers - 1;
+              v_wanted := v_wanted || v_waits_target;
+            end if;
+          end if;
         end if;
       end if;
       if v_beyond or v_head.place > 0 is not true or v_workers < 1 and not v_head.pullable then
@@ -9609,8 +9765,9 @@ begin
     v_claims := v_claims || v_round;
     perform async.note_bounds(v_lanes.lanes, v_left);
     exit when v_workers < 1;
-    -- Without a further lane, no task is left, unless it waits for a session.
-    if v_lanes.next_priority is null then
+    -- Without a further lane, and with all tasks read that may be claimed, no task is left, unless it waits
+    -- for a session.
+    if v_lanes.next_priority is null and not v_beyond then
       exit when v_strict or v_waits_id is null;
       v_strict := true;
     end if;
@@ -9659,7 +9816,7 @@ begin
       v_offered := array_remove(v_offered, v_row.task_id);
     end if;
   end loop;
-  update pg_temp.leader_pool p set taken = p.taken + n.offered
+  update pg_temp.leader_pool p set taken = p.taken + n.offered, offered = p.spacing is not null
   from (
     select r.pool, count(*)::int as offered from async.lead_rows(v_offered) r group by r.pool
   ) n
@@ -9669,7 +9826,8 @@ $function$;
 
 -- leader/stages/yield_offers
 -- Purpose: withdraws offers that no client takes: in a full pool with waiting queries, those older
---   than one second. The pool then makes no offers for two seconds.
+--   than one second. The pool then makes no offers for two seconds. Notes the starts of offered tasks
+--   in pools that limit them; a withdrawn offer counts, too.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.offer and async.task that it changes; never waits for one.
@@ -9683,6 +9841,16 @@ declare
   v_pools text[];
   v_kept bigint[];
 begin
+  if (select s.limits_starts from pg_temp.leader_state s) then
+    update pg_temp.leader_pool p
+    set offered = n.offers, started_at = case when n.offers then p.started_at else in_now end
+    from (
+      select i.pool, exists (select from async.offer o where o.pool = i.pool) as offers
+      from pg_temp.leader_pool i
+      where i.spacing is not null
+    ) n
+    where n.pool = p.pool and n.offers <> p.offered;
+  end if;
   select array_agg(o.task_id), array_agg(o.pool) into v_ids, v_pools
   from async.offer o
   join pg_temp.leader_pool p on p.pool = o.pool
@@ -10450,7 +10618,8 @@ $function$;
 -- leader/loop/due_stages
 -- Purpose: the stages of this cycle, in order. Results are read before the requests, and recorded
 --   after them, so that all requests count that were committed before the result was read. Stages
---   that need not run in every cycle run less often.
+--   that need not run in every cycle run less often, and those that only notice what others change
+--   seldom while the leader is idle: after a sleep that no notification ended (pgasync.idle).
 -- Returns: the names of the stages.
 -- Raises: nothing.
 -- Locks: none.
@@ -10459,43 +10628,105 @@ returns text[]
 language plpgsql
 as $function$
 declare
+  c_idle constant interval := '4500 milliseconds';
+  v_idle constant bool := coalesce(current_setting('pgasync.idle', true), '') <> '';
   v_sweep constant bool := async.is_due('swept', '20 milliseconds', in_now) or in_all;
-  v_configure constant bool := v_sweep and async.is_due('configured', '200 milliseconds', in_now) or in_all;
-  v_check_targets constant bool := v_sweep and async.is_due('checked_targets', '500 milliseconds', in_now) or in_all;
-  v_publish constant bool := v_sweep and async.is_due('published', '700 milliseconds', in_now) or in_all;
+  v_configure bool := in_all;
+  v_check_targets bool := in_all;
+  v_review bool := in_all;
+  v_compact bool := false;
+  v_forget bool := in_all;
+  v_publish bool := in_all;
 begin
+  if v_sweep then
+    v_configure := async.is_due('configured', case when v_idle then c_idle else '200 milliseconds' end, in_now) or in_all;
+    v_check_targets := async.is_due('checked_targets', case when v_idle then c_idle else '500 milliseconds' end, in_now)
+      or in_all;
+    v_review := async.is_due('reviewed', case when v_idle then c_idle else '0' end, in_now) or in_all;
+    v_compact := async.is_due('compacted', case when v_idle then c_idle else '100 milliseconds' end, in_now);
+    v_forget := async.is_due('forgot', '2 seconds', in_now) or in_all;
+    v_publish := async.is_due('published', case when v_idle then c_idle else '700 milliseconds' end, in_now) or in_all;
+  end if;
+  if v_idle then
+    perform set_config('pgasync.idle', '', false);
+  end if;
   return
     case when v_sweep then '{listen}'::text[] else '{}' end
     || case when v_configure then '{configure}'::text[] else '{}' end
+    || case when v_compact then '{compact}'::text[] else '{}' end
+    || case when v_forget then '{forget}'::text[] else '{}' end
     || '{reap,requests}'::text[]
     || case when v_check_targets then '{broken}'::text[] else '{}' end
     || case when v_sweep then '{deadlines,record,helpers,orphans,promote,offers}'::text[] else '{record}' end
     || case when in_routines then '{routines}'::text[] else '{}' end
     || '{poll}'::text[]
-    || case when v_sweep and async.is_due('reviewed', '0', in_now) or in_all then '{review}'::text[] else '{}' end
-    || case when v_sweep and async.is_due('compacted', '100 milliseconds', in_now) then '{compact}'::text[] else '{}' end
-    || case when v_sweep and async.is_due('forgot', '2 seconds', in_now) or in_all then '{forget}'::text[] else '{}' end
+    || case when v_review then '{review}'::text[] else '{}' end
     || case when in_claiming then '{claim}'::text[] else '{}' end
     || case when v_check_targets then '{lost_targets}'::text[] else '{}' end
     || case when v_publish then '{publish,maintain}'::text[] else '{}' end;
 end
 $function$;
 
+-- leader/loop/run_stage
+-- Purpose: runs a stage of a cycle (async.due_stages).
+-- Returns: the amount of work that was done; 0 for stages that only look.
+-- Raises: the errors of the stage. The caller handles them.
+-- Locks: those of the stage.
+-- (Longer than a screen: a list of the stages.)
+create or replace function async.run_stage(in_stage text, in_now timestamptz, in_manual bool)
+returns int
+language plpgsql
+as $function$
+begin
+  case in_stage
+    when 'reap' then return async.reap_sessions();
+    when 'requests' then return async.apply_requests(in_now);
+    when 'record' then return async.record_results(in_now);
+    when 'claim' then return async.claim_tasks(in_now);
+    when 'poll' then perform async.poll(in_now, in_manual);
+    when 'deadlines' then return async.enforce_deadlines(in_now);
+    when 'helpers' then return async.run_helpers();
+    when 'orphans' then return async.resolve_orphans(in_now);
+    when 'promote' then return async.promote_deferred(in_now);
+    when 'broken' then return async.find_broken_sessions() + async.drop_silent_sessions();
+    when 'lost_targets' then return async.fail_tasks_of_lost_targets(in_now) + async.take_write_offs();
+    when 'listen' then perform async.heed_notifications();
+    when 'review' then perform async.review_lanes();
+    when 'compact' then perform async.compact_memory();
+    when 'forget' then perform async.forget_unused();
+    when 'routines' then perform async.run_routines('LOOP');
+    when 'configure' then
+      perform async.check_lead();
+      perform async.refresh_configuration();
+    when 'offers' then perform async.yield_offers(in_now);
+    when 'publish' then perform async.publish();
+    when 'maintain' then perform async.maintain(in_now);
+  end case;
+  return 0;
+end
+$function$;
+
 -- leader/loop/run_stages
--- Purpose: the deciding part of a cycle, in one transaction: runs the stages that are due. Each
---   stage is a block of its own: the error of a stage is logged, and the next stage runs.
+-- Purpose: the deciding part of a cycle, in one transaction: runs the stages that are due. The error of
+--   a stage is logged, and the next stage runs. A block that writes takes a transaction id, so
+--   neighboring stages that only change tables share one. After an error in it, each of them has its
+--   own.
 -- Returns: the amount of work that was done, and whether a cancel arrived.
 -- Raises: nothing, unless the recovery from a failed stage fails.
 -- Locks: async.leader as async.hold_epoch; the rows of async.task that it changes; never waits for
 --   one.
--- (Longer than a screen: a list of the stages.)
 create or replace function async.run_stages(out did int, out cancelled bool)
 language plpgsql
 as $function$
 declare
+  c_sharing constant text[] := '{requests,deadlines,record,orphans,promote,offers,poll,review,claim}';
   v_now constant timestamptz := clock_timestamp();
   v_state record;
+  v_blocks text[] := '{}';
+  v_stages text[];
   v_stage text;
+  v_before text := '';
+  v_done int;
 begin
   did := 0;
   cancelled := false;
@@ -10523,31 +10754,22 @@ begin
     v_state.manual, v_state.loop_routines <> '{}' and v_state.stop is null,
     v_state.stop is null and not v_state.paused, v_now)
   loop
+    if v_stage = any (c_sharing) and v_before = any (c_sharing) then
+      v_blocks[cardinality(v_blocks)] := v_blocks[cardinality(v_blocks)] || ',' || v_stage;
+    else
+      v_blocks := v_blocks || v_stage;
+    end if;
+    v_before := v_stage;
+  end loop;
+  while v_blocks <> '{}' loop
+    v_stages := string_to_array(v_blocks[1], ',');
+    v_blocks := v_blocks[2:];
+    v_done := 0;
     begin
-      case v_stage
-        when 'reap' then did := did + async.reap_sessions();
-        when 'requests' then did := did + async.apply_requests(v_now);
-        when 'record' then did := did + async.record_results(v_now);
-        when 'claim' then did := did + async.claim_tasks(v_now);
-        when 'listen' then perform async.heed_notifications();
-        when 'poll' then perform async.poll(v_now, v_state.manual);
-        when 'review' then perform async.review_lanes();
-        when 'compact' then perform async.compact_memory();
-        when 'forget' then perform async.forget_unused();
-        when 'routines' then perform async.run_routines('LOOP');
-        when 'configure' then
-          perform async.check_lead();
-          perform async.refresh_configuration();
-        when 'deadlines' then did := did + async.enforce_deadlines(v_now);
-        when 'helpers' then did := did + async.run_helpers();
-        when 'orphans' then did := did + async.resolve_orphans(v_now);
-        when 'promote' then did := did + async.promote_deferred(v_now);
-        when 'offers' then perform async.yield_offers(v_now);
-        when 'broken' then did := did + async.find_broken_sessions() + async.drop_silent_sessions();
-        when 'lost_targets' then did := did + async.fail_tasks_of_lost_targets(v_now) + async.take_write_offs();
-        when 'publish' then perform async.publish();
-        when 'maintain' then perform async.maintain(v_now);
-      end case;
+      foreach v_stage in array v_stages loop
+        v_done := v_done + async.run_stage(v_stage, v_now, v_state.manual);
+      end loop;
+      did := did + v_done;
     exception
       when query_canceled then
         cancelled := true;
@@ -10555,6 +10777,9 @@ begin
       when assert_failure or others then
         perform async.note_failure(v_stage, sqlerrm, sqlstate);
         perform async.recover_interrupted_stage(v_stage);
+        if cardinality(v_stages) > 1 then
+          v_blocks := v_stages || v_blocks;
+        end if;
     end;
   end loop;
 end
@@ -12449,6 +12674,7 @@ select
       then format('its target has as many sessions as it may have (max_sessions): %s', x.max_sessions)
     when n.kind = 'query' and s.busy >= s.workers then format('all %s workers are busy', s.workers)
     when g.message is not null then g.message
+    when l.starts_max > 0 then format('its pool starts at most %s tasks in %s, evenly spaced', l.starts_max, l.interval)
     when n.oldest > clock_timestamp() - interval '5 seconds' then 'it is about to start'
     when t.retired then 'its turn comes: the target is retired, takes no new tasks, and finishes what it has'
     else 'its turn comes as others end; a first task that stays is one whose row a client holds, or whose target '
@@ -12489,6 +12715,7 @@ left join lateral (
   from (select) one
   left join async.concurrency_pool_tracker k on k.concurrency_pool = n.concurrency_pool
 ) p on true
+left join async.concurrency_pool l on l.concurrency_pool = n.concurrency_pool
 left join lateral (
   select a.max_sessions, (select count(*) from async.session e where e.target = a.target) as sessions,
     exists (select from async.worker w where w.target = a.target and w.task_id is not null) as busy
@@ -12496,11 +12723,11 @@ left join lateral (
   where a.target = n.target and a.max_sessions is not null
 ) x on true
 left join lateral (
-  select l.message
-  from async.server_log l
-  where l.happened > now() - interval '1 minute'
-    and l.message like format('task %s cannot be %%', n.first_task_id)
-  order by l.server_log desc
+  select h.message
+  from async.server_log h
+  where h.happened > now() - interval '1 minute'
+    and h.message like format('task %s cannot be %%', n.first_task_id)
+  order by h.server_log desc
   limit 1
 ) g on n.kind in ('query', 'pull')
 order by n.concurrency_pool, n.target, n.kind;
@@ -12741,6 +12968,10 @@ comment on table async.concurrency_pool is
 comment on column async.concurrency_pool.concurrency_pool is 'The name of the pool.';
 comment on column async.concurrency_pool.max_workers is
   'The size of the pool: its number of pool slots.';
+comment on column async.concurrency_pool.starts_max is
+  'The most tasks of the pool that start in interval, evenly spaced. 0: no limit.';
+comment on column async.concurrency_pool.interval is
+  'The time in which at most starts_max tasks start.';
 comment on column async.concurrency_pool.retired is
   'True when the last async.configure left the pool out: it refuses new tasks and finishes its '
   'present tasks.';

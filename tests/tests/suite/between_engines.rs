@@ -73,6 +73,47 @@ async fn takes_over_from_the_lost<A: Engine, B: Engine>() {
     database.wait_for("select coalesce(sum(workers), 0) = 0 from async.concurrency_pool_tracker").await;
 }
 
+/// The tasks of a pool start half a second apart, over the change of the engine, too.
+async fn keeps_the_limit_on_starts<A: Engine, B: Engine>() {
+    let (database, _target) = fixture().await;
+    let limited = json!({
+        "concurrency_pool": "limited", "max_workers": 4, "starts_max": 2, "interval": "1 second",
+    });
+    database.configure(&json!({ "concurrency_pools": [limited] })).await;
+    let push = "select async.push_tasks(array_agg(async.task('select 0', 'there', concurrency_pool => 'limited')))
+                from generate_series(1, 6)";
+    database.run(push).await;
+    let mut first = A::attach(&database);
+    first.lead().await;
+    let started = "select count(*) >= 2 from async.task where concurrency_pool = 'limited' and processed is not null";
+    database.wait_for(started).await;
+    let mut second = B::attach(&database);
+    second.start_forced().await;
+    second.wait_until_leading().await;
+    assert_eq!(first.wait_until_ended().await, Outcome::Returned);
+    database.wait_until_finished().await;
+    // The clock of a leader and that of the server may differ by a little.
+    database
+        .assert_holds(
+            "select count(*) = 6 and min(gap) >= '495 milliseconds'
+             from (
+               select consumed - lag(consumed) over (order by consumed) as gap
+               from async.task where concurrency_pool = 'limited'
+             ) t",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn rust_keeps_the_limit_on_starts_of_sql() {
+    keeps_the_limit_on_starts::<SqlEngine, RustEngine>().await;
+}
+
+#[tokio::test]
+async fn sql_keeps_the_limit_on_starts_of_rust() {
+    keeps_the_limit_on_starts::<RustEngine, SqlEngine>().await;
+}
+
 #[tokio::test]
 async fn rust_takes_over_from_sql_by_force() {
     takes_over_by_force::<SqlEngine, RustEngine>().await;

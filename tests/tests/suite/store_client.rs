@@ -304,6 +304,7 @@ async fn a_document_is_applied_as_a_whole_or_refused_with_a_path() {
             concurrency_pool: "reports".to_owned(),
             max_workers: Some(2),
             retired: None,
+            ..PoolEntry::default()
         }]),
     };
     client.configure(&document).await.expect("it is taken");

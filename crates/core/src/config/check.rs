@@ -50,8 +50,11 @@ impl TargetEntry {
 
 impl PoolEntry {
     pub(super) fn check(&self, path: &str) -> Result<(), Refused> {
-        name(Some(&self.concurrency_pool), &format!("{path}.concurrency_pool"))?;
-        at_least(self.max_workers, 0, &format!("{path}.max_workers"))
+        let at = |name: &str| format!("{path}.{name}");
+        name(Some(&self.concurrency_pool), &at("concurrency_pool"))?;
+        positive(self.interval, &at("interval"))?;
+        at_least(self.max_workers, 0, &at("max_workers"))?;
+        at_least(self.starts_max, 0, &at("starts_max"))
     }
 }
 

@@ -107,6 +107,11 @@ pub struct PoolEntry {
     pub concurrency_pool: String,
     /// The size of the pool; 0 or more. It is required for a new pool. `None` keeps the value.
     pub max_workers: Option<i64>,
+    /// The most tasks of the pool that start in `interval`; 0 is no limit. Default: 0.
+    pub starts_max: Option<i64>,
+    /// The time in which at most `starts_max` tasks start; above zero. It is required if there is a
+    /// limit.
+    pub interval: Option<Span>,
     /// No new task is claimed; tasks that are claimed finish. Default: false, also where the field
     /// is not given again.
     pub retired: Option<bool>,

@@ -94,6 +94,10 @@ pub const TARGET_CONCURRENCY_DEFAULT: u32 = 8;
 pub struct PoolConfiguration {
     /// The size of the pool.
     pub max_workers: u32,
+    /// The most tasks that start in `interval`; 0 is no limit.
+    pub starts_max: u32,
+    /// The time in which at most `starts_max` tasks start.
+    pub interval: Option<Span>,
     /// No new task is claimed; tasks that are claimed finish.
     pub retired: bool,
 }
@@ -148,7 +152,7 @@ impl Configuration {
     /// ```
     /// use pgasync_core::{Configuration, Document, PoolEntry};
     /// let mut configuration = Configuration::default();
-    /// let pool = PoolEntry { concurrency_pool: "p".to_owned(), max_workers: Some(2), retired: Some(true) };
+    /// let pool = PoolEntry { concurrency_pool: "p".to_owned(), max_workers: Some(2), ..PoolEntry::default() };
     /// configuration.apply(&Document { concurrency_pools: Some(vec![pool]), ..Document::default() })?;
     /// let mut other = Configuration::default();
     /// other.apply(&configuration.document())?;
@@ -177,6 +181,8 @@ impl Configuration {
         let pool = |(name, pool): (&String, &PoolConfiguration)| PoolEntry {
             concurrency_pool: name.clone(),
             max_workers: Some(i64::from(pool.max_workers)),
+            starts_max: Some(i64::from(pool.starts_max)),
+            interval: pool.interval,
             retired: Some(pool.retired),
         };
         Document {
@@ -193,7 +199,8 @@ impl Configuration {
             let TargetConfiguration { max_concurrency, default_timeout, max_sessions, .. } = *target;
             Some((TargetName::new(name).ok()?, TargetSettings { max_concurrency, default_timeout, max_sessions }))
         });
-        let pools = self.pools.iter().filter_map(|(name, pool)| Some((PoolName::new(name).ok()?, pool.max_workers)));
+        let pools = self.pools.iter().filter_map(|(name, pool)| Some((PoolName::new(name).ok()?, pool)));
+        let spacings = pools.clone().filter_map(|(name, pool)| Some((name, pool.spacing()?)));
         Settings {
             workers: self.control.workers,
             paused: self.control.paused,
@@ -204,7 +211,8 @@ impl Configuration {
             busy_sleep: self.control.busy_sleep,
             has_routines: false,
             targets: targets.collect(),
-            pools: pools.collect(),
+            spacings: spacings.collect(),
+            pools: pools.map(|(name, pool)| (name, pool.max_workers)).collect(),
             tuning: Tuning::default(),
         }
     }
@@ -276,13 +284,18 @@ impl Configuration {
             pool.retired = true;
         }
         for (at, entry) in entries.iter().enumerate() {
-            let old = self.pools.get(&entry.concurrency_pool).map(|old| old.max_workers);
-            let max_workers = entry.max_workers.map(size_of).or(old);
-            let missing = || refuse(format!("concurrency_pools[{at}].max_workers"), Problem::Missing);
+            let old = self.pools.get(&entry.concurrency_pool);
+            let max_workers = entry.max_workers.map(size_of).or(old.map(|old| old.max_workers));
+            let missing = |name: &str| refuse(format!("concurrency_pools[{at}].{name}"), Problem::Missing);
             let pool = PoolConfiguration {
-                max_workers: max_workers.ok_or_else(missing)?,
+                max_workers: max_workers.ok_or_else(|| missing("max_workers"))?,
+                starts_max: entry.starts_max.map_or(old.map_or(0, |old| old.starts_max), size_of),
+                interval: entry.interval.or(old.and_then(|old| old.interval)),
                 retired: entry.retired.unwrap_or(false),
             };
+            if pool.starts_max > 0 && pool.interval.is_none() {
+                return Err(missing("interval"));
+            }
             self.pools.insert(entry.concurrency_pool.clone(), pool);
         }
         Ok(())
@@ -296,6 +309,14 @@ impl Configuration {
         place.max_concurrency = *self_concurrency;
         place.connection_string.clone_from(self_connection_string);
         place.retired = false;
+    }
+}
+
+impl PoolConfiguration {
+    /// The time between two starts; `None` is no limit.
+    fn spacing(&self) -> Option<Span> {
+        let starts = i64::from(self.starts_max);
+        self.interval.filter(|_| starts > 0).map(|interval| Span::micros(interval.as_micros() / starts))
     }
 }
 

@@ -79,8 +79,13 @@ const TARGET: [(&str, ValueKind); 11] = [
     ("retired", ValueKind::Flag),
 ];
 
-const POOL: [(&str, ValueKind); 3] =
-    [("concurrency_pool", ValueKind::Name), ("max_workers", ValueKind::Size), ("retired", ValueKind::Flag)];
+const POOL: [(&str, ValueKind); 5] = [
+    ("concurrency_pool", ValueKind::Name),
+    ("max_workers", ValueKind::Size),
+    ("starts_max", ValueKind::Size),
+    ("interval", ValueKind::Timeout),
+    ("retired", ValueKind::Flag),
+];
 
 impl Document {
     /// Reads a document from JSON, and checks each setting in it: section by section, and within an
@@ -162,6 +167,8 @@ fn pool(given: &Checked) -> PoolEntry {
     PoolEntry {
         concurrency_pool: given.required_text("concurrency_pool"),
         max_workers: given.number("max_workers"),
+        starts_max: given.number("starts_max"),
+        interval: given.span("interval"),
         retired: given.flag("retired"),
     }
 }

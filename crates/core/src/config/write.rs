@@ -81,6 +81,8 @@ impl From<&PoolEntry> for Value {
         let object = Object(Map::new())
             .with("concurrency_pool", Some(entry.concurrency_pool.clone()))
             .with("max_workers", entry.max_workers)
+            .with("starts_max", entry.starts_max)
+            .interval("interval", entry.interval)
             .with("retired", entry.retired);
         Self::Object(object.0)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::claims_ahead::AheadLimits;
 use super::scheduler::Scheduler;
 use super::timers::Timer;
 use super::tracked::{Marked, TaskSession, Tracked, Write, rests_in};
@@ -132,7 +133,11 @@ impl Scheduler {
             // Only slots in which queries run come free by themselves.
             let taken = self.tracked.occupancy().of(&pool);
             let slots = (taken.slots - taken.resting).min(self.cx.settings().workers);
-            let Some(limits) = self.claims_ahead.limits(&pool, slots, self.cx.tuning()) else { continue };
+            let Some(mut limits) = self.claims_ahead.limits(&pool, slots, self.cx.tuning()) else { continue };
+            if self.cx.settings().spacings.contains_key(&pool) {
+                // A task is claimed when the time of its start has come.
+                limits = AheadLimits { claims: 0, marks: 0 };
+            }
             let surplus = self.claims_ahead.claims(&pool).saturating_sub(limits.claims);
             if surplus > 0 && !self.tracked.slot_free(&pool, &self.cx) {
                 self.give_back_all(self.tracked.last_ahead(&pool, surplus));

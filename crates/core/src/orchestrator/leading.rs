@@ -17,6 +17,7 @@ impl Orchestrator {
     pub(super) fn configured(&mut self, settings: Settings) {
         let scheduler = &mut self.scheduler;
         scheduler.cx.configure(settings);
+        scheduler.tracked.starts.configured(&mut scheduler.cx);
         scheduler.sessions.limit(&mut scheduler.cx, &mut scheduler.plan);
         for pool in scheduler.plan.pools() {
             scheduler.refresh_pool(&pool);
@@ -35,6 +36,7 @@ impl Orchestrator {
         self.deposed();
         let scheduler = &mut self.scheduler;
         scheduler.sessions.limit(&mut scheduler.cx, &mut scheduler.plan);
+        scheduler.tracked.starts.begin(&mut scheduler.cx);
         for target in &fence {
             scheduler.sessions.fence(target, &mut scheduler.plan);
         }

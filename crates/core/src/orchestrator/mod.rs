@@ -49,6 +49,7 @@ mod scheduler;
 mod sessions;
 pub(crate) mod settings;
 mod skipped;
+mod starts;
 mod sweep;
 mod timers;
 mod tracked;
@@ -180,6 +181,7 @@ impl Orchestrator {
             Input::Sent { task, run } => {
                 if scheduler.tracked.of_run(task, run).is_some() {
                     scheduler.update(task, Tracked::free_text);
+                    scheduler.tracked.sent(task, &mut scheduler.cx);
                 }
             }
             Input::QueryEnded { session, task, run, outcome } => scheduler.query_ended(session, task, run, outcome),
@@ -239,6 +241,7 @@ impl Orchestrator {
                     self.scheduler.plan.set_resting(&lane, false);
                     self.scheduler.refresh_pool(&lane.pool);
                 }
+                Timer::Start(pool) => self.scheduler.refresh_pool(&pool),
                 Timer::Skipped(task) => match self.scheduler.skipped.on_timer(task, &mut self.scheduler.cx) {
                     Some(Retry::Lane(lane)) => self.scheduler.refresh_lane(&lane),
                     Some(Retry::Sweep) => self.scheduler.sweep.at_once(&mut self.scheduler.cx),

@@ -13,23 +13,30 @@ pub(super) struct Load {
     pub(super) worker: bool,
     /// The slot stays taken until something else than the end of a query frees it.
     pub(super) rests: bool,
+    /// It has a slot, and has not started: it is being claimed, waits for a session or a mark, or is
+    /// offered.
+    pub(super) starting: bool,
     /// Bytes of its text that are in memory, or on the way there.
     pub(super) text_bytes: u64,
 }
 
 impl Load {
-    pub(super) const NOTHING: Self = Self { slot: false, worker: false, rests: false, text_bytes: 0 };
-    pub(super) const SLOT: Self = Self { slot: true, worker: false, rests: false, text_bytes: 0 };
-    pub(super) const RESTING: Self = Self { slot: true, worker: false, rests: true, text_bytes: 0 };
-    pub(super) const BOTH: Self = Self { slot: true, worker: true, rests: false, text_bytes: 0 };
+    pub(super) const NOTHING: Self = Self { slot: false, worker: false, rests: false, starting: false, text_bytes: 0 };
+    pub(super) const SLOT: Self = Self { slot: true, worker: false, rests: false, starting: false, text_bytes: 0 };
+    pub(super) const RESTING: Self = Self { slot: true, worker: false, rests: true, starting: false, text_bytes: 0 };
+    pub(super) const BOTH: Self = Self { slot: true, worker: true, rests: false, starting: false, text_bytes: 0 };
+    /// The load of a claim before the query is sent.
+    pub(super) const CLAIM: Self = Self { starting: true, ..Self::BOTH };
+    /// The load of an offer before a client takes the task.
+    pub(super) const OFFER: Self = Self { starting: true, ..Self::RESTING };
     /// The load of a query that may run on a lost session: its end may never be known.
-    pub(super) const STUCK: Self = Self { slot: true, worker: true, rests: true, text_bytes: 0 };
+    pub(super) const STUCK: Self = Self { slot: true, worker: true, rests: true, starting: false, text_bytes: 0 };
 }
 
 /// What all tasks take.
 ///
 /// Invariant: a pool has an entry exactly while at least one of its slots is taken, and at most as
-/// many of its slots rest as are taken.
+/// many of its slots rest, or belong to tasks that have not started, as are taken.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Occupancy {
     pools: BTreeMap<PoolName, PoolOccupancy>,
@@ -44,6 +51,8 @@ pub(super) struct PoolOccupancy {
     pub(super) slots: u32,
     /// Those of them that no query's end frees.
     pub(super) resting: u32,
+    /// Those of them whose tasks have not started.
+    pub(super) starting: u32,
 }
 
 impl Occupancy {
@@ -75,6 +84,7 @@ impl Occupancy {
         debug_assert!(taken.slots > 0 || !before.slot, "a slot of {pool} is freed that was not taken");
         move_count(&mut taken.slots, before.slot, after.slot);
         move_count(&mut taken.resting, before.rests, after.rests);
+        move_count(&mut taken.starting, before.starting, after.starting);
         debug_assert!(taken.resting <= taken.slots, "more slots of {pool} rest than are taken");
         if taken.slots == 0 {
             self.pools.remove(pool);
@@ -98,7 +108,10 @@ mod tests {
         let mut occupancy = Occupancy::default();
         assert!(occupancy.replace(&pool, Load::NOTHING, Load::BOTH));
         assert!(!occupancy.replace(&pool, Load::BOTH, Load::STUCK), "the number of taken slots is the same");
-        assert_eq!((occupancy.of(&pool), occupancy.workers()), (PoolOccupancy { slots: 1, resting: 1 }, 1));
+        assert_eq!(
+            (occupancy.of(&pool), occupancy.workers()),
+            (PoolOccupancy { slots: 1, resting: 1, starting: 0 }, 1)
+        );
         assert!(occupancy.replace(&pool, Load::STUCK, Load::NOTHING));
         assert_eq!(occupancy, Occupancy::default());
     }

@@ -42,6 +42,8 @@ pub struct Settings {
     pub targets: BTreeMap<TargetName, TargetSettings>,
     /// The pools that were given a size.
     pub pools: BTreeMap<PoolName, u32>,
+    /// The time between two starts of tasks of a pool; pools without it have no limit.
+    pub spacings: BTreeMap<PoolName, Span>,
     /// Bounds and waits that no configuration sets.
     pub tuning: Tuning,
 }
@@ -216,6 +218,7 @@ impl Default for Settings {
             has_routines: false,
             targets: BTreeMap::new(),
             pools: BTreeMap::new(),
+            spacings: BTreeMap::new(),
             tuning: Tuning::default(),
         }
     }

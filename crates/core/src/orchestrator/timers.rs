@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::names::{SessionId, TargetName, TaskId};
+use crate::names::{PoolName, SessionId, TargetName, TaskId};
 use crate::plan::lane::Lane;
 use crate::time::MonotonicTime;
 
@@ -18,6 +18,8 @@ pub(super) enum Timer {
     Target(TargetName),
     /// A target may get its first session.
     Contact,
+    /// A task of the pool may start.
+    Start(PoolName),
     /// The lane has stood back long enough.
     Rested(Lane),
     /// The task was skipped long enough.

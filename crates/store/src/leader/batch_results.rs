@@ -1,6 +1,6 @@
 //! Turning the rows that the statements of a batch return into inputs for the core.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{Command, Head, Input, LaunchState, Refill, RowState, TaskId, WriteAnswer};
 use pgasync_pg::Row;
@@ -190,10 +190,10 @@ fn refilled(batch: &OperationBatch, rows: &[Row], results: &mut OperationResults
 
 /// Turns tasks that were read again into inputs. A task of `tasks` that is missing was deleted.
 pub(super) fn changed(stored: Vec<StoredTask>, tasks: &[TaskId], results: &mut OperationResults) {
-    let mut gone: Vec<TaskId> = tasks.to_vec();
+    let mut gone: BTreeSet<TaskId> = tasks.iter().copied().collect();
     for stored in stored {
         let task = stored.id();
-        gone.retain(|other| *other != task);
+        gone.remove(&task);
         if stored.row.state() == RowState::Ready {
             results.inputs.push(Input::Waiting(vec![stored.lane.clone()]));
         }

@@ -48,7 +48,15 @@ impl LeaderConfiguration {
                 &[],
             )
             .await?;
-        let pools = session.query("select concurrency_pool, max_workers from async.concurrency_pool", &[]).await?;
+        let pools = session
+            .query(
+                "select concurrency_pool, max_workers, interval / nullif(starts_max, 0) as spacing
+                 from async.concurrency_pool",
+                &[],
+            )
+            .await?;
+        let pools = pools.iter().filter_map(|row| Some((PoolName::new(row.get::<_, &str>(0)).ok()?, row)));
+        let spacings = pools.clone().filter_map(|(name, row)| Some((name, span(row, "spacing")?)));
         let settings = Settings {
             workers: count(control.get("workers")),
             paused: control.get("paused"),
@@ -59,10 +67,8 @@ impl LeaderConfiguration {
             busy_sleep: seconds(control.get("busy_sleep")).max(ROUTINES_INTERVAL_MIN),
             has_routines: control.get("has_routines"),
             targets: targets.iter().filter_map(target_settings).collect(),
-            pools: pools
-                .iter()
-                .filter_map(|row| Some((PoolName::new(row.get::<_, &str>(0)).ok()?, count(row.get(1)))))
-                .collect(),
+            spacings: spacings.collect(),
+            pools: pools.map(|(name, row)| (name, count(row.get("max_workers")))).collect(),
             tuning: Tuning::default(),
         };
         Ok(Self { settings, targets: targets.iter().filter_map(target_address).collect() })

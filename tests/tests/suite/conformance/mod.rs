@@ -41,6 +41,7 @@ mod flows;
 mod lanes;
 mod latch;
 mod leadership;
+mod limits_on_starts;
 pub(crate) mod link;
 mod maintenance;
 mod max_sessions;

@@ -143,6 +143,9 @@ fn documents() -> Vec<Value> {
         }
         documents.push(json!({"targets": [{"target": value, "connection_string": ""}]}));
         documents.push(json!({"concurrency_pools": [{"concurrency_pool": "p", "max_workers": value}]}));
+        documents
+            .push(json!({"concurrency_pools": [{"concurrency_pool": "p", "max_workers": 1, "starts_max": value}]}));
+        documents.push(json!({"concurrency_pools": [{"concurrency_pool": "p", "max_workers": 1, "interval": value}]}));
         documents.push(json!({"concurrency_pools": [{"concurrency_pool": value, "max_workers": 1}]}));
     }
     documents
@@ -185,7 +188,12 @@ fn generated(seed: &mut Seed) -> Value {
         ("tags", &["[]", "[\"x\"]", "[\"x\", \"y\"]", "[\"x\", \"\"]"]),
         ("retired", &["true", "false", "false"]),
     ];
-    const OF_POOLS: [(&str, &[&str]); 2] = [("max_workers", &["0", "3"]), ("retired", &["true", "false"])];
+    const OF_POOLS: [(&str, &[&str]); 4] = [
+        ("max_workers", &["0", "3"]),
+        ("starts_max", &["0", "0", "5"]),
+        ("interval", &["\"1 minute\"", "\"0.5 s\""]),
+        ("retired", &["true", "false"]),
+    ];
     const NAMES: [&str; 7] = ["a", "b", "c", "there", "gone", "async.self", "p"];
 
     let values = values();
@@ -252,10 +260,15 @@ fn tables(configuration: &Configuration) -> Value {
         });
         (name.clone(), row)
     });
-    let pools = configuration
-        .pools
-        .iter()
-        .map(|(name, pool)| (name.clone(), json!({"max_workers": pool.max_workers, "retired": pool.retired})));
+    let pools = configuration.pools.iter().map(|(name, pool)| {
+        let row = json!({
+            "max_workers": pool.max_workers,
+            "starts_max": pool.starts_max,
+            "interval": pool.interval.map(Span::as_micros),
+            "retired": pool.retired,
+        });
+        (name.clone(), row)
+    });
     json!({
         "control": {
             "enabled": control.enabled,

@@ -14,8 +14,10 @@ use super::command::Command;
 use super::context::Context;
 use super::marks::Marks;
 use super::occupancy::{Load, Occupancy};
+use super::starts::Starts;
 use crate::names::{PoolName, Run, SessionId, TargetName, TaskId};
 use crate::plan::lane::QueuePosition;
+use crate::task::phase::Phase;
 use crate::task::row_event::TaskEvent;
 
 pub(super) use answer::Verdict;
@@ -33,6 +35,7 @@ pub(super) use write::{Write, WriteState, event_time};
 pub(super) struct TrackedTasks {
     tasks: BTreeMap<TaskId, Tracked>,
     occupancy: Occupancy,
+    pub(super) starts: Starts,
     pub(super) marks: Marks,
 }
 
@@ -43,13 +46,20 @@ struct Footprint {
     ahead: Ahead,
     wants_session: bool,
     offered: bool,
+    started: bool,
     writing: bool,
 }
 
 impl Footprint {
     /// The footprint of a task that is not tracked.
-    const NONE: Self =
-        Self { load: Load::NOTHING, ahead: Ahead::No, wants_session: false, offered: false, writing: false };
+    const NONE: Self = Self {
+        load: Load::NOTHING,
+        ahead: Ahead::No,
+        wants_session: false,
+        offered: false,
+        started: false,
+        writing: false,
+    };
 
     fn of(tracked: &Tracked) -> Self {
         Self {
@@ -57,6 +67,7 @@ impl Footprint {
             ahead: tracked.ahead(),
             wants_session: *tracked.session() == TaskSession::Wanted,
             offered: tracked.is_offered(),
+            started: matches!(tracked.task().phase, Phase::Launched { .. } | Phase::Pulled { .. }),
             writing: tracked.pending_write().is_some(),
         }
     }
@@ -69,7 +80,7 @@ pub(super) struct Change {
     pub(super) position: QueuePosition,
     pub(super) pool: PoolName,
     pub(super) target: TargetName,
-    /// The number of taken slots of the pool changed.
+    /// Whether a task of the pool may run may have changed.
     pub(super) slots_changed: bool,
     /// A worker is free, and none was before.
     pub(super) first_worker_freed: bool,
@@ -89,12 +100,27 @@ pub(super) struct Change {
 
 impl Change {
     /// Accounts for the change of a task.
-    fn new(occupancy: &mut Occupancy, tracked: &Tracked, before: Footprint, after: Footprint, cx: &Context) -> Self {
+    fn new(
+        (occupancy, starts): (&mut Occupancy, &mut Starts),
+        tracked: &Tracked,
+        before: Footprint,
+        after: Footprint,
+        cx: &mut Context,
+    ) -> Self {
         let all_busy = occupancy.workers() >= cx.settings().workers;
         let pool = tracked.lane.pool.clone();
+        let mut slots_changed = occupancy.replace(&pool, before.load, after.load);
+        // An offer that is not withdrawn was taken, though its end may be seen first.
+        let starts_now = !before.started && after.started || before.offered && after == Footprint::NONE;
+        if (starts_now || before.load.starting != after.load.starting) && cx.settings().spacings.contains_key(&pool) {
+            slots_changed = true;
+            if starts_now {
+                starts.note(&pool, cx);
+            }
+        }
         Self {
             position: tracked.position,
-            slots_changed: occupancy.replace(&pool, before.load, after.load),
+            slots_changed,
             pool,
             target: tracked.lane.target.clone(),
             first_worker_freed: before.load.worker && !after.load.worker && all_busy,
@@ -163,7 +189,16 @@ impl TrackedTasks {
     }
 
     pub(super) fn slot_free(&self, pool: &PoolName, cx: &Context) -> bool {
-        self.occupancy.of(pool).slots < cx.settings().limit(pool)
+        let taken = self.occupancy.of(pool);
+        taken.slots < cx.settings().limit(pool)
+            && (!cx.settings().spacings.contains_key(pool) || taken.starting == 0 && self.starts.is_due(pool, cx))
+    }
+
+    /// The query of a task has been sent, which may be later than it was launched.
+    pub(super) fn sent(&mut self, task: TaskId, cx: &mut Context) {
+        if let Some(tracked) = self.tasks.get(&task) {
+            self.starts.note(&tracked.lane.pool, cx);
+        }
     }
 
     /// The last of the tasks of a pool that are claimed ahead, the very last one first.
@@ -181,7 +216,13 @@ impl TrackedTasks {
     pub(super) fn insert(&mut self, tracked: Tracked, cx: &mut Context) -> Change {
         let task = tracked.position.task;
         debug_assert!(tracked.is_consistent(), "{tracked:?}");
-        let change = Change::new(&mut self.occupancy, &tracked, Footprint::NONE, Footprint::of(&tracked), cx);
+        let change = Change::new(
+            (&mut self.occupancy, &mut self.starts),
+            &tracked,
+            Footprint::NONE,
+            Footprint::of(&tracked),
+            cx,
+        );
         let before = self.tasks.insert(task, tracked);
         debug_assert!(before.is_none(), "task {task} is tracked already");
         self.schedule(task, cx);
@@ -193,7 +234,13 @@ impl TrackedTasks {
         debug_assert!(tracked.is_some(), "task {task} is not tracked");
         let tracked = tracked?;
         cx.timers.reschedule(task, tracked.timers, [None, None]);
-        let change = Change::new(&mut self.occupancy, &tracked, Footprint::of(&tracked), Footprint::NONE, cx);
+        let change = Change::new(
+            (&mut self.occupancy, &mut self.starts),
+            &tracked,
+            Footprint::of(&tracked),
+            Footprint::NONE,
+            cx,
+        );
         Some((tracked, change))
     }
 
@@ -210,7 +257,7 @@ impl TrackedTasks {
         let before = Footprint::of(tracked);
         change(tracked);
         debug_assert!(tracked.is_consistent(), "{tracked:?}");
-        let change = Change::new(&mut self.occupancy, tracked, before, Footprint::of(tracked), cx);
+        let change = Change::new((&mut self.occupancy, &mut self.starts), tracked, before, Footprint::of(tracked), cx);
         self.schedule(task, cx);
         Some(change)
     }

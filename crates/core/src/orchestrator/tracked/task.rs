@@ -336,9 +336,11 @@ impl Tracked {
             (TaskSession::Lost { host, .. } | TaskSession::Abandoned { host }, _) => host.load(),
             (TaskSession::Later { .. }, _) => Load::NOTHING,
             (_, Some(write)) => write.load(),
-            (TaskSession::Wanted | TaskSession::Assigned { .. } | TaskSession::Running { .. }, None) => Load::BOTH,
+            (TaskSession::Wanted | TaskSession::Assigned { .. }, None) => Load::CLAIM,
+            (TaskSession::Running { .. }, None) => Load::BOTH,
             (TaskSession::Ended { .. }, None) if self.task.options.track_yielded => Load::SLOT,
             (TaskSession::Ended { .. }, None) => Load::NOTHING,
+            (TaskSession::NotNeeded, None) if self.is_offered() => Load::OFFER,
             (TaskSession::NotNeeded, None) => Load::RESTING,
         }
     }

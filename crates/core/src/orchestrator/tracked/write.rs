@@ -66,8 +66,8 @@ impl Write {
     /// slot and has none.
     pub(super) fn load(&self) -> Load {
         match &self.event {
-            Event::Claim { .. } => Load::BOTH,
-            Event::Offer { .. } | Event::Withdraw => Load::RESTING,
+            Event::Claim { .. } => Load::CLAIM,
+            Event::Offer { .. } | Event::Withdraw => Load::OFFER,
             Event::QueryEnded { .. } | Event::Request(_) | Event::Deadline | Event::Abandon { .. }
                 if self.keeps_slot || self.next.holds_slot() =>
             {

@@ -136,6 +136,7 @@ impl World {
         let event = TaskEvent { task: id, run: Run(stored.row.run), event, launch: None, at, settles: Vec::new() };
         if let Some(row) = event.apply(&stored.row, stored.options) {
             stored.row = row;
+            self.ledger.note_pull(self.now, &stored.lane.pool);
             self.wake_leader();
         }
     }

@@ -16,6 +16,8 @@ use pgasync_core::{
 pub(super) enum Bug {
     /// A pool takes one more task than its size.
     PoolTakesOneMore,
+    /// The starts of a pool are not spaced.
+    StartsAreNotSpaced,
     /// One more query runs than there are workers.
     WorkersTakeOneMore,
     /// A cancel frees the slot before the query ends.
@@ -64,8 +66,9 @@ pub(super) enum Bug {
 
 impl Bug {
     /// Each bug with a seed that finds it.
-    pub(super) const ALL: [(Self, u64); 23] = [
+    pub(super) const ALL: [(Self, u64); 24] = [
         (Self::PoolTakesOneMore, 0),
+        (Self::StartsAreNotSpaced, 0),
         (Self::WorkersTakeOneMore, 1),
         (Self::CancelFreesSlot, 1),
         (Self::LostConnectionFreesSlot, 0),
@@ -314,6 +317,9 @@ fn alter_settings(bug: Option<Bug>, mut settings: Settings) -> Settings {
         settings.default_pool_workers += 1;
         settings.pools.values_mut().for_each(|limit| *limit += 1);
         settings.targets.values_mut().for_each(|target| target.max_concurrency += 1);
+    }
+    if bug == Some(Bug::StartsAreNotSpaced) {
+        settings.spacings.clear();
     }
     if bug == Some(Bug::WorkersTakeOneMore) {
         settings.workers += 1;

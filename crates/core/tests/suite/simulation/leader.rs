@@ -211,6 +211,11 @@ impl World {
                     self.soon(ScheduledEvent::ExecuteInStore { leader: epoch, connection });
                 }
             } else {
+                if let Command::Launch { task, .. } = command
+                    && let Some(stored) = self.store.tasks.get(&task)
+                {
+                    self.ledger.check_spacing(self.now, &stored.lane.pool)?;
+                }
                 self.send_to_target(epoch, command);
             }
         }

@@ -18,6 +18,8 @@ const LIMIT_MEMORY: Span = Span::seconds(1_200);
 pub(super) struct Ledger {
     limits: Vec<(MonotonicTime, Settings)>,
     starts: BTreeMap<TaskId, u32>,
+    /// The last start of each pool, as its leader sent it or its client took it.
+    last_start: BTreeMap<PoolName, MonotonicTime>,
     /// Starts beyond the first that a client requested.
     reruns: BTreeMap<TaskId, u32>,
     ends: BTreeMap<TaskId, u32>,
@@ -92,6 +94,23 @@ impl Ledger {
             return Err(Violation(format!("{busy} sessions run queries at {target}; it may have {limit}")));
         }
         Ok(())
+    }
+
+    /// A client takes a task of this pool.
+    pub(super) fn note_pull(&mut self, now: MonotonicTime, pool: &PoolName) {
+        self.last_start.insert(pool.clone(), now);
+    }
+
+    /// A query of this pool is sent.
+    pub(super) fn check_spacing(&mut self, now: MonotonicTime, pool: &PoolName) -> Result<(), Violation> {
+        let least = self.limits.iter().map(|(_, settings)| settings.spacings.get(pool).copied()).min().flatten();
+        let last = self.last_start.insert(pool.clone(), now);
+        match (last, least) {
+            (Some(last), Some(spacing)) if last + spacing > now => {
+                Err(Violation(format!("a task of pool {pool} starts {:?} after the one before it", now - last)))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn note_cancel(&mut self, session: SessionId, task: TaskId) {

@@ -258,7 +258,10 @@ fn settings(random: &mut Random) -> Settings {
         }
     }
     if let Ok(name) = PoolName::new("single") {
-        settings.pools.insert(name, 1);
+        settings.pools.insert(name.clone(), 1);
+        if settings.workers.is_multiple_of(2) {
+            settings.spacings.insert(name, Span::seconds(3));
+        }
     }
     settings.tuning.poll_every = Span::millis(200);
     settings.tuning.awake = Span::seconds(1);

@@ -90,6 +90,10 @@ comment on table async.concurrency_pool is
 comment on column async.concurrency_pool.concurrency_pool is 'The name of the pool.';
 comment on column async.concurrency_pool.max_workers is
   'The size of the pool: its number of pool slots.';
+comment on column async.concurrency_pool.starts_max is
+  'The most tasks of the pool that start in interval, evenly spaced. 0: no limit.';
+comment on column async.concurrency_pool.interval is
+  'The time in which at most starts_max tasks start.';
 comment on column async.concurrency_pool.retired is
   'True when the last async.configure left the pool out: it refuses new tasks and finishes its '
   'present tasks.';

@@ -1,7 +1,7 @@
 -- Purpose: makes the given list the configured pools: changes, adds and revives pools, and retires
 --   the others.
 -- Returns: nothing.
--- Raises: PA060 for a new pool without a size.
+-- Raises: PA060 for a new pool without a size, and for a limit on starts without its interval.
 -- Locks: the rows that it changes, until the end of the transaction.
 create or replace function async.apply_pools(in_pools jsonb) returns void
 language plpgsql
@@ -9,26 +9,37 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_path text;
+  v_sizeless bool;
 begin
-  select format('concurrency_pools[%s].max_workers', e.place - 1) into v_path
+  select format('concurrency_pools[%s].', e.place - 1),
+    p.concurrency_pool is null and e.value ->> 'max_workers' is null
+  into v_path, v_sizeless
   from jsonb_array_elements(in_pools) with ordinality as e(value, place)
-  where e.value ->> 'max_workers' is null
-    and not exists (select from async.concurrency_pool p where p.concurrency_pool = e.value ->> 'concurrency_pool')
+  left join async.concurrency_pool p on p.concurrency_pool = e.value ->> 'concurrency_pool'
+  where p.concurrency_pool is null and e.value ->> 'max_workers' is null
+    or coalesce((e.value ->> 'starts_max')::int, p.starts_max) > 0
+      and e.value ->> 'interval' is null and p.interval is null
   order by e.place
   limit 1;
-  if v_path is not null then
-    perform async.refuse_configuration(v_path, 'is required for a new pool');
+  if v_sizeless then
+    perform async.refuse_configuration(v_path || 'max_workers', 'is required for a new pool');
+  elsif v_path is not null then
+    perform async.refuse_configuration(v_path || 'interval', 'is required for a limit on starts');
   end if;
 
   update async.concurrency_pool p set
     max_workers = coalesce(e.max_workers, p.max_workers),
+    starts_max = coalesce(e.starts_max, p.starts_max),
+    interval = coalesce(e.interval, p.interval),
     retired = coalesce(e.retired, false)
-  from jsonb_to_recordset(in_pools) as e(concurrency_pool text, max_workers int, retired bool)
+  from jsonb_to_recordset(in_pools)
+    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
   where p.concurrency_pool = e.concurrency_pool;
 
-  insert into async.concurrency_pool (concurrency_pool, max_workers, retired)
-  select e.concurrency_pool, e.max_workers, coalesce(e.retired, false)
-  from jsonb_to_recordset(in_pools) as e(concurrency_pool text, max_workers int, retired bool)
+  insert into async.concurrency_pool (concurrency_pool, max_workers, starts_max, interval, retired)
+  select e.concurrency_pool, e.max_workers, coalesce(e.starts_max, 0), e.interval, coalesce(e.retired, false)
+  from jsonb_to_recordset(in_pools)
+    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
   where not exists (select from async.concurrency_pool p where p.concurrency_pool = e.concurrency_pool);
 
   update async.concurrency_pool p set retired = true

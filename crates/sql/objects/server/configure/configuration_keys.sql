@@ -47,5 +47,7 @@ as $function$
     ('target', 'retired', 'bool'),
     ('concurrency_pool', 'concurrency_pool', 'name'),
     ('concurrency_pool', 'max_workers', 'size'),
+    ('concurrency_pool', 'starts_max', 'size'),
+    ('concurrency_pool', 'interval', 'timeout'),
     ('concurrency_pool', 'retired', 'bool')
 $function$;

@@ -34,6 +34,7 @@ select
       then format('its target has as many sessions as it may have (max_sessions): %s', x.max_sessions)
     when n.kind = 'query' and s.busy >= s.workers then format('all %s workers are busy', s.workers)
     when g.message is not null then g.message
+    when l.starts_max > 0 then format('its pool starts at most %s tasks in %s, evenly spaced', l.starts_max, l.interval)
     when n.oldest > clock_timestamp() - interval '5 seconds' then 'it is about to start'
     when t.retired then 'its turn comes: the target is retired, takes no new tasks, and finishes what it has'
     else 'its turn comes as others end; a first task that stays is one whose row a client holds, or whose target '
@@ -74,6 +75,7 @@ left join lateral (
   from (select) one
   left join async.concurrency_pool_tracker k on k.concurrency_pool = n.concurrency_pool
 ) p on true
+left join async.concurrency_pool l on l.concurrency_pool = n.concurrency_pool
 left join lateral (
   select a.max_sessions, (select count(*) from async.session e where e.target = a.target) as sessions,
     exists (select from async.worker w where w.target = a.target and w.task_id is not null) as busy
@@ -81,11 +83,11 @@ left join lateral (
   where a.target = n.target and a.max_sessions is not null
 ) x on true
 left join lateral (
-  select l.message
-  from async.server_log l
-  where l.happened > now() - interval '1 minute'
-    and l.message like format('task %s cannot be %%', n.first_task_id)
-  order by l.server_log desc
+  select h.message
+  from async.server_log h
+  where h.happened > now() - interval '1 minute'
+    and h.message like format('task %s cannot be %%', n.first_task_id)
+  order by h.server_log desc
   limit 1
 ) g on n.kind in ('query', 'pull')
 order by n.concurrency_pool, n.target, n.kind;

@@ -22,7 +22,8 @@ create function judged.tables() returns jsonb language sql as $$
         'connection_string', coalesce(t.connection_string, ''), 'default_timeout', judged.length(t.default_timeout)))
       from async.target t),
     'pools', (
-      select coalesce(jsonb_object_agg(p.concurrency_pool, to_jsonb(p) - 'concurrency_pool'), '{}')
+      select coalesce(jsonb_object_agg(p.concurrency_pool, to_jsonb(p) - 'concurrency_pool'
+        || jsonb_build_object('interval', judged.length(p.interval))), '{}')
       from async.concurrency_pool p))
 $$;
 

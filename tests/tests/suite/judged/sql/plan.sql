@@ -24,6 +24,11 @@ begin
       from async.discover_lanes() l),
     'launches', judged.choose((in_queue ->> 'workers')::int, judged.texts(in_queue -> 'skip')::bigint[],
       judged.texts(in_queue -> 'down'), in_queue -> 'behind', judged.at((in_queue ->> 'now')::bigint),
-      in_queue -> 'sessions'));
+      in_queue -> 'sessions'),
+    'shallow', (
+      select jsonb_agg(judged.choose((in_queue ->> 'workers')::int, judged.texts(in_queue -> 'skip')::bigint[],
+        judged.texts(in_queue -> 'down'), in_queue -> 'behind', judged.at((in_queue ->> 'now')::bigint),
+        in_queue -> 'sessions', d.depth) order by d.depth)
+      from (values (1), (2), (5)) d(depth)));
 end
 $$;

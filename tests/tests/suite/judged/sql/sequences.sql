@@ -159,30 +159,36 @@ create function judged.configured() returns jsonb language sql as $$
 $$;
 
 -- The next task, with the occupancy that follows from the rows; in one lane behind a position in it, if that is given;
--- on no more sessions of a target than are given for it.
+-- on no more sessions of a target than are given for it; of each lane in_depth tasks and one more, and only the tasks
+-- before the first one more.
 create function judged.choose(
-  in_workers int, in_skip bigint[], in_down text[], in_behind jsonb, in_now timestamptz, in_sessions jsonb default '{}')
+  in_workers int, in_skip bigint[], in_down text[], in_behind jsonb, in_now timestamptz, in_sessions jsonb default '{}',
+  in_depth int default 2147483646)
 returns jsonb
 language sql as $$
-  select coalesce(jsonb_agg(p.task_id order by p.place) filter (where p.place > 0), '[]')
+  select coalesce(jsonb_agg(c.task_id order by c.place) filter (where c.place > 0 and not c.behind), '[]')
   from (
-    select array_agg(row(
-      l.pool, l.target, l.pullable,
-      case when l.starts then -2147483648 else (in_behind ->> 'priority')::int end,
-      case when l.starts then '-infinity' else judged.at((in_behind ->> 'entered')::bigint) end,
-      case when l.starts then 0 else (in_behind ->> 'task_id')::bigint end,
-      l.free, (in_sessions ->> l.target)::int)::async.lane_t) as lanes
+    select p.task_id, p.place,
+      coalesce(bool_or(p.place = -1) over (order by p.priority, p.entered, p.task_id), false) as behind
     from (
-      select d.*, jsonb_build_array(d.pool, d.target, d.pullable) is distinct from in_behind -> 'lane' as starts,
-        async.pool_limit(d.pool) - (
-        select count(*)::int from async.task t
-        where coalesce(t.concurrency_pool, t.target) = d.pool and t.tracked) as free
-      from async.discover_lanes() d
-    ) l
-    where l.free > 0 and (l.pullable or in_workers > 0 and l.target <> all (in_down))
-  ) i
-  cross join lateral async.plan_claims(i.lanes, in_workers, in_skip, in_now) p
-  where i.lanes is not null
+      select array_agg(row(
+        l.pool, l.target, l.pullable,
+        case when l.starts then -2147483648 else (in_behind ->> 'priority')::int end,
+        case when l.starts then '-infinity' else judged.at((in_behind ->> 'entered')::bigint) end,
+        case when l.starts then 0 else (in_behind ->> 'task_id')::bigint end,
+        l.free, (in_sessions ->> l.target)::int)::async.lane_t) as lanes
+      from (
+        select d.*, jsonb_build_array(d.pool, d.target, d.pullable) is distinct from in_behind -> 'lane' as starts,
+          async.pool_limit(d.pool) - (
+          select count(*)::int from async.task t
+          where coalesce(t.concurrency_pool, t.target) = d.pool and t.tracked) as free
+        from async.discover_lanes() d
+      ) l
+      where l.free > 0 and (l.pullable or in_workers > 0 and l.target <> all (in_down))
+    ) i
+    cross join lateral async.plan_claims(i.lanes, in_workers, in_skip, in_now, in_depth) p
+    where i.lanes is not null
+  ) c
 $$;
 
 create function judged.run_action(in_action jsonb) returns jsonb language plpgsql as $$

@@ -1,6 +1,7 @@
 -- Purpose: sleeps after a cycle without work, for twice the time from the last work to in_began.
 --   While queries run, it polls their sessions every millisecond and returns when one has an
---   answer, after busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep, and a
+--   answer, after busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep, or until a
+--   pool that limits its starts may start its next task, and a
 --   notification ends the sleep (async.sleep_until).
 -- Returns: whether the sleep goes on (the caller commits, and calls it again with the same times),
 --   and whether a notification has ended it.
@@ -28,6 +29,13 @@ begin
     select h.conn from pg_temp.leader_helper h where h.state = 'busy');
   if cardinality(v_conns) = 0 then
     v_sleep := least(v_sleep, v_control.idle_sleep * interval '1 second');
+    if (select s.limits_starts from pg_temp.leader_state s) then
+      v_sleep := least(v_sleep, (
+        select min(p.started_at + p.spacing)
+        from pg_temp.leader_pool p
+        where p.spacing is not null and p.started_at + p.spacing > in_began
+          and exists (select from pg_temp.leader_lane l where l.pool = p.pool and not l.exhausted)) - in_began);
+    end if;
     if v_sleep >= c_nap then
       select s.out_sleeps, s.out_woken into out_sleeps, out_woken from async.sleep_until(in_began + v_sleep) s;
     else

@@ -111,6 +111,11 @@ begin
     from unnest(v_workers, v_kinds, v_bytes) as i(worker, kind, bytes)
   ) n
   where s.worker = n.worker and (v_lost is null or s.worker <> all (v_lost));
+  if (select l.limits_starts from pg_temp.leader_state l) then
+    update pg_temp.leader_pool p set started_at = clock_timestamp()
+    where p.spacing is not null
+      and p.pool in (select s.pool from pg_temp.leader_worker s where s.worker = any (v_workers));
+  end if;
   return cardinality(v_workers) - coalesce(cardinality(v_lost), 0);
 end
 $function$;

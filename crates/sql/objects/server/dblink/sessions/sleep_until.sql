@@ -77,5 +77,8 @@ begin
     end if;
   end loop;
   out_sleeps := v_writers = 'ended' and v_until < in_until;
+  if v_writers = 'ended' then
+    perform set_config('pgasync.idle', 'on', false);
+  end if;
 end
 $function$;

@@ -3,10 +3,11 @@
 --   client pulls it, for which a worker is free and its target has a session or takes one more
 --   (heads_max of its lanes, over all of them). Lanes with a full pool or a target that is down
 --   are not given, so they block no other lane. Tasks of in_skip, which are in backoff, are
---   skipped.
+--   skipped. Of each lane, in_depth tasks are read and one more, which is not chosen.
 -- Returns: the chosen tasks, in order, each with its place, from 1 on. And the first task of each lane
---   that was not chosen, with place 0 if it waits for a session only, otherwise without a place: a lane
---   without such a task has no further tasks, except those of in_skip.
+--   that was not chosen, with place 0 if it waits for a session only, -1 if it is the one more, so that
+--   tasks behind it in the order must wait for a further look at its lane, and otherwise without a
+--   place. A lane without such a task has no further tasks, except those of in_skip.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: one query and the loop over it.)
@@ -14,7 +15,8 @@ create or replace function async.plan_claims(
   in_lanes async.lane_t[],
   in_workers int,
   in_skip bigint[],
-  in_now timestamptz
+  in_now timestamptz,
+  in_depth int
 ) returns table (
   place int, task_id bigint, run int, pool text, target text, pullable bool, priority int,
   entered timestamptz
@@ -35,6 +37,7 @@ declare
   v_at int;
   v_target_at int;
   v_chosen int := 0;
+  v_read int[] := array_fill(0, array[cardinality(in_lanes)]);
   v_closed bool[] := array_fill(false, array[cardinality(in_lanes)]);
 begin
   for v_head in
@@ -51,7 +54,7 @@ begin
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
        order by t.priority, t.entered, t.task_id
-       limit least(l.free, in_workers, l.heads_max) + 1)
+       limit least(l.free, in_workers, l.heads_max, in_depth) + 1)
       union all
       (select t.task_id, t.run, t.priority, t.entered
        from async.task t
@@ -62,11 +65,12 @@ begin
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
        order by t.priority, t.entered, t.task_id
-       limit l.free + 1)
+       limit least(l.free, in_depth) + 1)
     ) h
     order by h.priority, h.entered, h.task_id
   loop
     continue when v_closed[v_head.lane];
+    v_read[v_head.lane] := v_read[v_head.lane] + 1;
     place := null;
     v_at := array_position(v_pools, v_head.pool);
     if v_at is null then
@@ -82,7 +86,7 @@ begin
         v_target_at := cardinality(v_targets);
       end if;
     end if;
-    if v_free[v_at] > 0
+    if v_free[v_at] > 0 and v_read[v_head.lane] <= in_depth
       and (v_head.pullable or v_workers > 0 and (v_head.heads_max is null or v_sessions[v_target_at] > 0)) then
       v_free[v_at] := v_free[v_at] - 1;
       if not v_head.pullable then
@@ -95,7 +99,10 @@ begin
       place := v_chosen;
     else
       v_closed[v_head.lane] := true;
-      place := case when v_free[v_at] > 0 and v_workers > 0 and not v_head.pullable then 0 end;
+      place := case
+        when v_free[v_at] <= 0 or v_workers < 1 and not v_head.pullable then null
+        when v_head.heads_max is not null and not v_head.pullable and v_sessions[v_target_at] < 1 then 0
+        when v_read[v_head.lane] > in_depth then -1 end;
     end if;
     task_id := v_head.task_id;
     run := v_head.run;

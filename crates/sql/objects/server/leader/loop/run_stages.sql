@@ -1,17 +1,23 @@
--- Purpose: the deciding part of a cycle, in one transaction: runs the stages that are due. Each
---   stage is a block of its own: the error of a stage is logged, and the next stage runs.
+-- Purpose: the deciding part of a cycle, in one transaction: runs the stages that are due. The error of
+--   a stage is logged, and the next stage runs. A block that writes takes a transaction id, so
+--   neighboring stages that only change tables share one. After an error in it, each of them has its
+--   own.
 -- Returns: the amount of work that was done, and whether a cancel arrived.
 -- Raises: nothing, unless the recovery from a failed stage fails.
 -- Locks: async.leader as async.hold_epoch; the rows of async.task that it changes; never waits for
 --   one.
--- (Longer than a screen: a list of the stages.)
 create or replace function async.run_stages(out did int, out cancelled bool)
 language plpgsql
 as $function$
 declare
+  c_sharing constant text[] := '{requests,deadlines,record,orphans,promote,offers,poll,review,claim}';
   v_now constant timestamptz := clock_timestamp();
   v_state record;
+  v_blocks text[] := '{}';
+  v_stages text[];
   v_stage text;
+  v_before text := '';
+  v_done int;
 begin
   did := 0;
   cancelled := false;
@@ -39,31 +45,22 @@ begin
     v_state.manual, v_state.loop_routines <> '{}' and v_state.stop is null,
     v_state.stop is null and not v_state.paused, v_now)
   loop
+    if v_stage = any (c_sharing) and v_before = any (c_sharing) then
+      v_blocks[cardinality(v_blocks)] := v_blocks[cardinality(v_blocks)] || ',' || v_stage;
+    else
+      v_blocks := v_blocks || v_stage;
+    end if;
+    v_before := v_stage;
+  end loop;
+  while v_blocks <> '{}' loop
+    v_stages := string_to_array(v_blocks[1], ',');
+    v_blocks := v_blocks[2:];
+    v_done := 0;
     begin
-      case v_stage
-        when 'reap' then did := did + async.reap_sessions();
-        when 'requests' then did := did + async.apply_requests(v_now);
-        when 'record' then did := did + async.record_results(v_now);
-        when 'claim' then did := did + async.claim_tasks(v_now);
-        when 'listen' then perform async.heed_notifications();
-        when 'poll' then perform async.poll(v_now, v_state.manual);
-        when 'review' then perform async.review_lanes();
-        when 'compact' then perform async.compact_memory();
-        when 'forget' then perform async.forget_unused();
-        when 'routines' then perform async.run_routines('LOOP');
-        when 'configure' then
-          perform async.check_lead();
-          perform async.refresh_configuration();
-        when 'deadlines' then did := did + async.enforce_deadlines(v_now);
-        when 'helpers' then did := did + async.run_helpers();
-        when 'orphans' then did := did + async.resolve_orphans(v_now);
-        when 'promote' then did := did + async.promote_deferred(v_now);
-        when 'offers' then perform async.yield_offers(v_now);
-        when 'broken' then did := did + async.find_broken_sessions() + async.drop_silent_sessions();
-        when 'lost_targets' then did := did + async.fail_tasks_of_lost_targets(v_now) + async.take_write_offs();
-        when 'publish' then perform async.publish();
-        when 'maintain' then perform async.maintain(v_now);
-      end case;
+      foreach v_stage in array v_stages loop
+        v_done := v_done + async.run_stage(v_stage, v_now, v_state.manual);
+      end loop;
+      did := did + v_done;
     exception
       when query_canceled then
         cancelled := true;
@@ -71,6 +68,9 @@ begin
       when assert_failure or others then
         perform async.note_failure(v_stage, sqlerrm, sqlstate);
         perform async.recover_interrupted_stage(v_stage);
+        if cardinality(v_stages) > 1 then
+          v_blocks := v_stages || v_blocks;
+        end if;
     end;
   end loop;
 end

@@ -12,7 +12,7 @@ declare
   c_tables constant name[] := '{leader_worker,leader_pool,leader_lane,leader_target,leader_state,leader_backoff}';
   -- A row with many dead versions is slow to read, so the tables with few rows have a lower limit.
   c_worker_bytes_min constant bigint := 524288;
-  c_bytes_min constant bigint := 65536;
+  c_bytes_min constant bigint := 131072;
   c_growth constant bigint := 3;
   v_table name;
   v_compact bigint;
@@ -20,14 +20,14 @@ declare
 begin
   foreach v_table in array c_tables loop
     v_compact := coalesce(nullif(current_setting('pgasync.compact_' || v_table, true), ''), '0')::bigint;
-    continue when pg_relation_size(format('pg_temp.%I', v_table)::regclass) <= greatest(
+    continue when pg_total_relation_size(format('pg_temp.%I', v_table)::regclass) <= greatest(
       case v_table when 'leader_worker' then c_worker_bytes_min else c_bytes_min end, c_growth * v_compact);
     execute format('select jsonb_agg(to_jsonb(r)) from pg_temp.%I r', v_table) into v_rows;
     execute format('truncate pg_temp.%I', v_table);
     execute format('insert into pg_temp.%1$I select r.* from jsonb_populate_recordset(null::pg_temp.%1$I, $1) r', v_table)
     using coalesce(v_rows, '[]');
     perform set_config('pgasync.compact_' || v_table,
-      pg_relation_size(format('pg_temp.%I', v_table)::regclass)::text, false);
+      pg_total_relation_size(format('pg_temp.%I', v_table)::regclass)::text, false);
   end loop;
 end
 $function$;

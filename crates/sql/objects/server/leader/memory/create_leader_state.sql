@@ -31,6 +31,9 @@ begin
     -- Another orchestrator leads, so this one may write nothing.
     deposed bool not null default false,
     marks int not null default 0,
+    led_since timestamptz not null default clock_timestamp(),
+    -- A pool has a limit on starts.
+    limits_starts bool not null default false,
     -- Rows of async.task written since the upkeep was last told.
     writes bigint not null default 0,
     -- When the time is compensated for which targets blocked the leader (async.note_blocked_time).
@@ -105,6 +108,11 @@ begin
     pool text primary key,
     max_workers int not null,
     taken int not null default 0,
+    -- The time between two starts, if it is limited, the last start, and whether a task was offered whose
+    -- start has not been noticed.
+    spacing interval,
+    started_at timestamptz not null default '-infinity',
+    offered bool not null default false,
     -- No offers before this time, after offers were withdrawn in favor of queries.
     offers_held_until timestamptz not null default '-infinity'
   ) with (fillfactor = 30);
@@ -122,6 +130,8 @@ begin
     exhausted bool not null default false,
     primary key (pool, target, pullable)
   ) with (fillfactor = 30);
+  create index on pg_temp.leader_lane (after_priority, after_entered, after_id)
+    where not exhausted;
 
   --   health   means                                becomes
   --   unknown  not reached yet, or not used lately  probing (a helper was sent), down (a session
@@ -157,6 +167,10 @@ begin
     met_at timestamptz,
     last_error text,
     wanted int not null default 0,
+    -- When a session was last moved here because tasks of other targets overtook those of this one, and how
+    -- far, in the bounds of async.claim_tasks.
+    session_moved_at timestamptz not null default '-infinity',
+    overtaken_by float8 not null default 0,
     constraint leader_target_health_is_known check (health in ('unknown', 'probing', 'ok', 'down'))
   ) with (fillfactor = 10);
 

@@ -15,6 +15,7 @@ declare
 begin
   delete from pg_temp.leader_pool p
   where p.taken = 0 and p.offers_held_until <= clock_timestamp()
+    and (p.spacing is null or p.started_at + p.spacing <= clock_timestamp())
     and not exists (select from pg_temp.leader_lane l where l.pool = p.pool);
   delete from pg_temp.leader_target t
   where not t.configured

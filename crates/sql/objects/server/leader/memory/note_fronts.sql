@@ -28,9 +28,10 @@ begin
   set after_priority = excluded.after_priority, after_entered = excluded.after_entered, after_id = excluded.after_id,
       exhausted = false;
   if found then
-    insert into pg_temp.leader_pool (pool, max_workers)
-    select n.pool, async.pool_limit(n.pool)
+    insert into pg_temp.leader_pool (pool, max_workers, spacing, started_at)
+    select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since
     from (select distinct f.pool from unnest(in_fronts) f) n
+    cross join pg_temp.leader_state s
     left join pg_temp.leader_pool p on p.pool = n.pool
     where p.pool is null;
   end if;

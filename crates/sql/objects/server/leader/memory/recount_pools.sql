@@ -10,9 +10,9 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $function$
 begin
-  insert into pg_temp.leader_pool as p (pool, max_workers, taken)
-  select n.pool, async.pool_limit(n.pool), n.taken
-  from (
+  insert into pg_temp.leader_pool as p (pool, max_workers, spacing, started_at, taken)
+  select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since, n.taken
+  from pg_temp.leader_state s cross join (
     select i.pool, count(*)::int as taken
     from (
       select coalesce(t.concurrency_pool, t.target) as pool

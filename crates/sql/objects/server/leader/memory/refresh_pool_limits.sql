@@ -1,4 +1,5 @@
--- Purpose: applies changed limits of pools to the memory of the leader (see async.pool_limit). Many
+-- Purpose: applies changed limits of pools to the memory of the leader (see async.pool_limit and
+--   async.pool_spacing). Many
 --   pools take long, and the next time is late enough to take a small share of the time.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -17,15 +18,16 @@ begin
     return;
   end if;
   update pg_temp.leader_pool p
-  set max_workers = l.max_workers
+  set max_workers = l.max_workers, spacing = l.spacing
   from (
-    select i.pool, coalesce(n.max_workers, t.max_concurrency, c.default_concurrency_pool_workers) as max_workers
+    select i.pool, coalesce(n.max_workers, t.max_concurrency, c.default_concurrency_pool_workers) as max_workers,
+      n.interval / nullif(n.starts_max, 0) as spacing
     from pg_temp.leader_pool i
     cross join async.control c
     left join async.concurrency_pool n on n.concurrency_pool = i.pool
     left join async.target t on t.target = i.pool
   ) l
-  where l.pool = p.pool and l.max_workers <> p.max_workers;
+  where l.pool = p.pool and (l.max_workers <> p.max_workers or l.spacing is distinct from p.spacing);
   perform async.note_done('pool_limits', v_began + c_share * (clock_timestamp() - v_began));
 end
 $function$;

@@ -10,17 +10,22 @@ returns int
 language plpgsql
 as $function$
 declare
-  -- A lane is read again in a further round only if others are before it, and that is rare.
+  -- A lane is read again in a further round only if others are before it, or if more of its tasks are
+  -- claimed than a round has read. The first round reads the share of a lane in the workers and one more
+  -- task, and each further one twice as many.
   c_rounds_max constant int := 8;
-  c_lanes_min constant int := 16;
+  c_lanes_more constant int := 16;
   -- A task waits while the sessions of its target are busy and every other session is at another target.
-  -- Its target gets a further session when tasks of the same priority overtake it that are so far behind it.
-  c_overtaking_max constant bigint := 1000;
+  -- Its target gets a further session when tasks of the same priority overtake it that are so far behind it:
+  -- while the distance grows, and otherwise once a second, since one session needs time to catch up.
+  c_overtaking_max constant float8 := 1000;
   c_entered_later_max constant interval := '1 second';
+  c_move_every constant interval := '50 milliseconds';
+  c_move_to_same_every constant interval := '1 second';
   v_skip constant bigint[] := async.tasks_backing_off(in_now);
   v_workers int;
-  v_lanes_max int;
   v_default interval;
+  v_depth int;
   v_lanes record;
   v_head record;
   v_idle record;
@@ -32,7 +37,8 @@ declare
   v_waits_entered timestamptz;
   v_waits_id bigint;
   v_waits_target text;
-  v_lags bool := false;
+  v_may_move bool;
+  v_distance float8;
   v_more bool := false;
   v_claim async.claim_t;
   v_round async.claim_t[];
@@ -52,11 +58,11 @@ begin
     - (select count(*)::int from pg_temp.leader_orphan o
       where o.launched
         and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
-  v_lanes_max := greatest(2 * v_workers, c_lanes_min);
+  v_may_move := coalesce((select max(t.session_moved_at) + c_move_every <= in_now from pg_temp.leader_target t), true);
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
 
   for v_number in 1..c_rounds_max loop
-    v_lanes := async.claimable_lanes(in_now, v_workers, v_lanes_max, v_pools, v_targets, v_wanted, v_strict,
+    v_lanes := async.claimable_lanes(in_now, v_workers, v_workers + c_lanes_more, v_pools, v_targets, v_wanted, v_strict,
       v_number = 1);
     exit when v_lanes.lanes is null;
     if v_number = 1 then
@@ -65,11 +71,12 @@ begin
     v_round := '{}';
     v_left := '{}';
     v_beyond := false;
+    v_depth := greatest(v_depth * 2, ceil(v_workers::numeric / cardinality(v_lanes.lanes))::int, 1);
     for v_head in
-      select p.* from async.plan_claims(v_lanes.lanes, v_workers, v_skip, in_now) p
+      select p.* from async.plan_claims(v_lanes.lanes, v_workers, v_skip, in_now, v_depth) p
     loop
-      -- Tasks of the lanes that were not read may be before it.
-      v_beyond := v_beyond or (v_head.priority, v_head.entered, v_head.task_id)
+      -- Tasks that were not read, of these lanes or of others, may be before it.
+      v_beyond := v_beyond or v_head.place = -1 is true or (v_head.priority, v_head.entered, v_head.task_id)
         > (v_lanes.next_priority, v_lanes.next_entered, v_lanes.next_id) is true;
       if v_head.place = 0 and (v_waits_id is null
         or (v_head.priority, v_head.entered, v_head.task_id) < (v_waits_priority, v_waits_entered, v_waits_id))
@@ -82,12 +89,19 @@ begin
         if v_head.priority > v_waits_priority then
           v_strict := true;
           v_beyond := true;
-        elsif not v_lags and (v_head.task_id > v_waits_id + c_overtaking_max
-          or v_head.entered > v_waits_entered + c_entered_later_max)
-        then
-          v_lags := true;
-          v_workers := v_workers - 1;
-          v_wanted := v_wanted || v_waits_target;
+        elsif v_may_move then
+          v_distance := greatest((v_head.task_id - v_waits_id) / c_overtaking_max,
+            extract(epoch from v_head.entered - v_waits_entered) / extract(epoch from c_entered_later_max));
+          if v_distance > 1 then
+            v_may_move := false;
+            update pg_temp.leader_target t set overtaken_by = v_distance, session_moved_at = in_now
+            where t.target = v_waits_target
+              and (t.overtaken_by < v_distance or t.session_moved_at + c_move_to_same_every <= in_now);
+            if found then
+              v_workers := v_workers - 1;
+              v_wanted := v_wanted || v_waits_target;
+            end if;
+          end if;
         end if;
       end if;
       if v_beyond or v_head.place > 0 is not true or v_workers < 1 and not v_head.pullable then
@@ -138,8 +152,9 @@ begin
     v_claims := v_claims || v_round;
     perform async.note_bounds(v_lanes.lanes, v_left);
     exit when v_workers < 1;
-    -- Without a further lane, no task is left, unless it waits for a session.
-    if v_lanes.next_priority is null then
+    -- Without a further lane, and with all tasks read that may be claimed, no task is left, unless it waits
+    -- for a session.
+    if v_lanes.next_priority is null and not v_beyond then
       exit when v_strict or v_waits_id is null;
       v_strict := true;
     end if;

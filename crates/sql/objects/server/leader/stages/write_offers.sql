@@ -23,7 +23,7 @@ begin
       v_offered := array_remove(v_offered, v_row.task_id);
     end if;
   end loop;
-  update pg_temp.leader_pool p set taken = p.taken + n.offered
+  update pg_temp.leader_pool p set taken = p.taken + n.offered, offered = p.spacing is not null
   from (
     select r.pool, count(*)::int as offered from async.lead_rows(v_offered) r group by r.pool
   ) n

@@ -1,5 +1,6 @@
 -- Purpose: withdraws offers that no client takes: in a full pool with waiting queries, those older
---   than one second. The pool then makes no offers for two seconds.
+--   than one second. The pool then makes no offers for two seconds. Notes the starts of offered tasks
+--   in pools that limit them; a withdrawn offer counts, too.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.offer and async.task that it changes; never waits for one.
@@ -13,6 +14,16 @@ declare
   v_pools text[];
   v_kept bigint[];
 begin
+  if (select s.limits_starts from pg_temp.leader_state s) then
+    update pg_temp.leader_pool p
+    set offered = n.offers, started_at = case when n.offers then p.started_at else in_now end
+    from (
+      select i.pool, exists (select from async.offer o where o.pool = i.pool) as offers
+      from pg_temp.leader_pool i
+      where i.spacing is not null
+    ) n
+    where n.pool = p.pool and n.offers <> p.offered;
+  end if;
   select array_agg(o.task_id), array_agg(o.pool) into v_ids, v_pools
   from async.offer o
   join pg_temp.leader_pool p on p.pool = o.pool
