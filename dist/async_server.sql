@@ -836,6 +836,22 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0022_restarts.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0022_restarts') then
+    execute $ddl$
+-- A restart takes several tasks.
+drop function if exists
+  async.restart_now(name, async.scope_t, bigint),
+  async.prepare_restart(name, async.scope_t, bigint),
+  async.restrict_restarted(bigint, bool);
+$ddl$;
+    insert into async.migration (migration) values ('0022_restarts');
+  end if;
+end
+$migrate$;
+
 -- migrations/0024_depth_of_claims.sql
 do $migrate$
 begin
@@ -1123,7 +1139,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '4aa0127901fed953'::text
+  select 'f36b8e4d26802d59'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -3267,20 +3283,20 @@ end
 $function$;
 
 -- record/restrict_restarted
--- Purpose: notes in a task that was restarted whether the role that restarted it may reach the
+-- Purpose: notes in tasks that were restarted whether the role that restarted them may reach the
 --   server itself. It is not a transition, so there is no event for it.
 -- Returns: nothing.
 -- Raises: the errors of user triggers.
--- Locks: the row of the task, until the end of the transaction. (The search path is
+-- Locks: the rows of the tasks, until the end of the transaction. (The search path is
 --   control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path. Every
 --   name and operator is qualified.)
-create or replace function async.restrict_restarted(in_task_id bigint, in_reaches_self bool) returns void
+create or replace function async.restrict_restarted(in_task_ids bigint[], in_reaches_self bool) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
   update async.task t set may_reach_self = case when not in_reaches_self then false end
-  where t.task_id operator(pg_catalog.=) in_task_id
+  where t.task_id operator(pg_catalog.=) any (in_task_ids)
     and (t.may_reach_self is not false) operator(pg_catalog.<>) in_reaches_self;
 end
 $function$;
@@ -4904,71 +4920,104 @@ end
 $function$;
 
 -- clients/prepare_restart
--- Purpose: locks a finished task that is to be restarted, and deletes its requests.
+-- Purpose: locks finished tasks that are to be restarted, and deletes their requests.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
---   known to be gone, PA033 for a task with nothing to run, PA034 for a task that has expired, PA082
---   for a task at a target outside of the scope of the caller.
--- Locks: the row of the task, until the end of the transaction.
-create or replace function async.prepare_restart(in_caller name, in_scope async.scope_t, in_task_id bigint)
+--   known to be gone, PA033 for a task with nothing to run, PA034 for a task that has expired, PA035
+--   while another task has its unique key, PA082 for a task at a target outside of the scope of the
+--   caller: with the first such task.
+-- Locks: the rows of the tasks, until the end of the transaction.
+create or replace function async.prepare_restart(in_caller name, in_scope async.scope_t, in_task_ids bigint[])
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_task async.task;
+  v_task record;
 begin
-  select t.* into v_task from async.task t where t.task_id = in_task_id for no key update;
-  if v_task.task_id is null then
-    raise exception 'there is no task %', coalesce(in_task_id::text, 'null')
+  -- In one order, so that two restarts do not wait for each other.
+  perform from async.task t where t.task_id = any (in_task_ids) order by t.task_id for no key update;
+  select i.id, t.task_id, t.processed, t.tracked, t.target, t.query, t.asynchronous_finish, t.expires_at,
+    h.task_id as holder
+  into v_task
+  from unnest(in_task_ids) with ordinality as i(id, place)
+  left join async.task t on t.task_id = i.id
+  left join async.task h on h.target = t.target and h.unique_key = t.unique_key and h.processed is null
+    and (h.unique_while = 'unfinished' or h.run = 0) and (t.unique_while = 'unfinished' or t.run = 0)
+  where t.task_id is null or t.processed is null or t.tracked or h.task_id is not null
+    or t.query is null and not coalesce(t.asynchronous_finish, false) or t.expires_at <= clock_timestamp()
+  order by i.place
+  limit 1;
+  if not found then
+    null;
+  elsif v_task.task_id is null then
+    raise exception 'there is no task %', coalesce(v_task.id::text, 'null')
       using errcode = 'PA030', hint = 'Tasks are deleted task_keep_duration after they finished.';
   elsif v_task.processed is null then
-    raise exception 'task % has not finished', in_task_id
+    raise exception 'task % has not finished', v_task.id
       using errcode = 'PA031', hint = 'Cancel it first, or wait for its end.';
   elsif v_task.tracked then
-    raise exception 'task % has finished, but its session at % is not known to be gone yet', in_task_id,
+    raise exception 'task % has finished, but its session at % is not known to be gone yet', v_task.id,
         quote_literal(v_task.target)
       using errcode = 'PA032', hint = 'It could run twice at a time. Try again when the target can be reached.';
   elsif v_task.query is null and not coalesce(v_task.asynchronous_finish, false) then
-    raise exception 'task % has no query to run', in_task_id
+    raise exception 'task % has no query to run', v_task.id
       using errcode = 'PA033', hint = 'It was pushed as EMPTY or DOA. Push another task instead.';
   elsif v_task.expires_at <= clock_timestamp() then
-    raise exception 'task % has expired at %', in_task_id, v_task.expires_at
+    raise exception 'task % has expired at %', v_task.id, v_task.expires_at
       using errcode = 'PA034', hint = 'Its expires_at counts for all of its runs. Push another task instead.';
+  else
+    raise exception 'task % cannot be restarted: task % has its unique key', v_task.id, v_task.holder
+      using errcode = 'PA035', hint = 'Wait for the end of that task, or cancel it.';
   end if;
-  perform async.check_target(format('task %s: ', in_task_id), in_caller, in_scope, v_task.target);
-  delete from async.request r where r.task_id = in_task_id;
+  perform async.check_target(format('task %s: ', u.id), in_caller, in_scope, u.target)
+  from (
+    select t.target, min(t.task_id) as id from async.task t where t.task_id = any (in_task_ids) group by t.target
+  ) u
+  order by u.id;
+  delete from async.request r where r.task_id = any (in_task_ids);
 end
 $function$;
 
 -- clients/restart_now
--- Purpose: async.restart_task on a server.
+-- Purpose: async.restart on a server.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
 --   known to be gone, PA033 for a task with nothing to run, PA034 for a task that has expired, PA035
 --   while another task has its unique key, PA082 for a task at a target outside of the scope of the
 --   caller; the errors of user triggers.
--- Locks: the row of the task, until the end of the transaction.
-create or replace function async.restart_now(in_caller name, in_scope async.scope_t, in_task_id bigint) returns void
+-- Locks: the rows of the tasks, until the end of the transaction.
+create or replace function async.restart_now(in_caller name, in_scope async.scope_t, in_task_ids bigint[])
+returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+  -- The writer takes the longer for a task, the more it gets at once.
+  c_at_once constant int := 1000;
+  v_ids bigint[];
+  v_first int := 1;
   v_constraint text;
 begin
-  perform async.prepare_restart(in_caller, in_scope, in_task_id);
+  perform async.prepare_restart(in_caller, in_scope, in_task_ids);
+  v_ids := array(select distinct i.id from unnest(in_task_ids) as i(id) order by i.id);
   begin
-    perform from async.write_now(array[
-      row(in_task_id, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null)::async.event_t]);
+    while v_first <= cardinality(v_ids) loop
+      perform from async.write_now(array(
+        select row(i, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null)::async.event_t
+        from unnest(v_ids[v_first : v_first + c_at_once - 1]) i));
+      v_first := v_first + c_at_once;
+    end loop;
   exception when unique_violation then
     get stacked diagnostics v_constraint = constraint_name;
     if v_constraint <> 'task_unique_key' then
       raise;
     end if;
-    raise exception 'task % cannot be restarted: another task has its unique key', in_task_id
-      using errcode = 'PA035', hint = 'Wait for the end of that task, or cancel it.';
+    raise exception '% cannot be restarted: another task has its unique key',
+        case when cardinality(v_ids) = 1 then format('task %s', v_ids[1]) else 'one of the tasks' end
+      using errcode = 'PA035', detail = sqlerrm, hint = 'Wait for the end of that task, or cancel it.';
   end;
-  perform async.restrict_restarted(in_task_id, in_scope.reaches_self);
+  perform async.restrict_restarted(v_ids, in_scope.reaches_self);
   perform async.wake_leader();
 end
 $function$;
@@ -5220,6 +5269,48 @@ begin
         using errcode = 'PA050', hint = 'Start one: call async.main(), or pgasync run.';
     end if;
     perform pg_sleep(v_pause_seconds);
+    v_pause_seconds := least(v_pause_seconds * 2, c_pause_seconds_max);
+  end loop;
+end
+$function$;
+
+-- clients/await_ends
+-- Purpose: waits until all of these tasks have ended, or have been deleted meanwhile.
+-- Returns: nothing.
+-- Raises: PA052 for a task that does not exist, PA053 for an unfinished one that the transaction itself
+--   has pushed or restarted.
+-- Locks: none.
+create or replace function async.await_ends(in_task_ids bigint[], in_until timestamptz) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_pause_seconds_max constant float8 := 0.1;
+  v_pause_seconds float8 := 0.002;
+  v_mine constant bigint := txid_current_if_assigned();
+  v_refused record;
+  v_open bigint[];
+begin
+  select i.id, t.task_id is not null as known into v_refused
+  from unnest(in_task_ids) with ordinality as i(id, place)
+  left join async.task t on t.task_id = i.id
+  where t.task_id is null or t.processed is null and t.arrived = v_mine and t.consumed is null
+  order by i.place
+  limit 1;
+  if v_refused.known then
+    raise exception 'task % was pushed or restarted in this transaction, and does not start before its commit',
+        v_refused.id
+      using errcode = 'PA053', hint = 'Commit, then wait for it.';
+  elsif not v_refused.known then
+    raise exception 'there is no task %', coalesce(v_refused.id::text, 'null')
+      using errcode = 'PA052', hint = 'Tasks are deleted task_keep_duration after they finished.';
+  end if;
+  v_open := in_task_ids;
+  loop
+    v_open := array(
+      select t.task_id from unnest(v_open) as i(id) join async.task t on t.task_id = i.id where t.processed is null);
+    exit when v_open = '{}' or clock_timestamp() >= coalesce(in_until, '-infinity');
+    perform pg_sleep(least(v_pause_seconds, extract(epoch from in_until - clock_timestamp())));
     v_pause_seconds := least(v_pause_seconds * 2, c_pause_seconds_max);
   end loop;
 end
