@@ -1139,7 +1139,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'f36b8e4d26802d59'::text
+  select '39590a609d2401c3'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -13293,6 +13293,8 @@ comment on function async.lane_backlog(text, text, bool) is
 comment on function async.leader_session() is
   'The leader session: its process id, the host of its client, its application_name, and the time '
   'since its last commit. No row while no orchestrator leads.';
+comment on function async.await_ends(bigint[], timestamptz) is
+  'Waits until tasks have ended. async.wait_for(bigint[], interval) calls it.';
 
 -- comments/views
 -- The views of the server part. A column of a table has the same comment in its views (see the end
