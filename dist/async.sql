@@ -317,6 +317,19 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0022_client_restarts.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0022_client_restarts') then
+    execute $ddl$
+-- A restart takes several tasks.
+drop function if exists async.restart_as(name, bytea, bigint, async.scope_t);
+$ddl$;
+    insert into async.migration (migration) values ('0022_client_restarts');
+  end if;
+end
+$migrate$;
+
 -- common/lock_class
 -- Purpose: the first key of the advisory locks of earlier versions. A leader of such a version asks
 --   for it when it falls asleep, before it notices that the schema was replaced.
@@ -1518,25 +1531,29 @@ as $function$
 $function$;
 
 -- requests/restart_as
--- Purpose: async.restart_task for the role that read in_ticket from async.caller, for a task at a
---   target within in_within (null: any).
+-- Purpose: async.restart for the role that read in_ticket from async.caller, for tasks at targets
+--   within in_within (null: any).
 -- Returns: nothing.
--- Raises: as async.restart_task; insufficient_privilege for a ticket that is not that of the caller.
--- Locks: as async.restart_task.
+-- Raises: as async.restart; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: as async.restart.
 create or replace function async.restart_as(
-  in_caller name, in_ticket bytea, in_task_id bigint, in_within async.scope_t) returns void
+  in_caller name, in_ticket bytea, in_task_ids bigint[], in_within async.scope_t) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_scope async.scope_t := async.scope_of(in_caller, in_ticket, in_within);
 begin
-  if async.client_only() then
+  if not async.client_only() then
+    perform async.restart_now(in_caller, v_scope, in_task_ids);
+  elsif cardinality(in_task_ids) = 1 then
+    -- Older servers have only this function.
     perform async.forward(format(
-      'select async.restart_forwarded(%L, %L::async.scope_t)::text', in_task_id, v_scope));
-    return;
+      'select async.restart_forwarded(%L, %L::async.scope_t)::text', in_task_ids[1], v_scope));
+  else
+    perform async.forward(format(
+      'select async.restart_many_forwarded(%L::bigint[], %L::async.scope_t)::text', in_task_ids, v_scope));
   end if;
-  perform async.restart_now(in_caller, v_scope, in_task_id);
 end
 $function$;
 
@@ -1555,7 +1572,7 @@ language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  perform async.restart_as(c.caller, c.ticket, _task_id, null) from async.caller c;
+  perform async.restart_as(c.caller, c.ticket, array[_task_id], null) from async.caller c;
 end
 $function$;
 
@@ -1570,7 +1587,36 @@ language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  perform async.restart_as(c.caller, c.ticket, in_task_id, in_within) from async.caller c;
+  perform async.restart_as(c.caller, c.ticket, array[in_task_id], in_within) from async.caller c;
+end
+$function$;
+
+-- requests/restart
+-- Purpose: async.restart_task for several tasks: all of them, or none.
+-- Returns: nothing.
+-- Raises: as async.restart_task, with the first task that cannot be restarted.
+-- Locks: the rows of the tasks, until the end of the transaction.
+create or replace function async.restart(_task_ids bigint[]) returns void
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.restart_as(c.caller, c.ticket, _task_ids, null) from async.caller c;
+end
+$function$;
+
+-- requests/restart_many_forwarded
+-- Purpose: async.restart as a client database calls it on its server, for tasks at targets within those
+--   that it granted to its own caller.
+-- Returns: as async.restart.
+-- Raises: as async.restart.
+-- Locks: as async.restart.
+create or replace function async.restart_many_forwarded(in_task_ids bigint[], in_within async.scope_t) returns void
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.restart_as(c.caller, c.ticket, in_task_ids, in_within) from async.caller c;
 end
 $function$;
 
@@ -1711,6 +1757,79 @@ begin
 end
 $function$;
 
+-- pull/forward_wait_for
+-- Purpose: async.wait_for on a client database. It asks the server in calls of a second, so that the
+--   caller can be canceled.
+-- Returns: as async.wait_for.
+-- Raises: PA052, PA053; the errors of async.forward.
+-- Locks: none on this database.
+create or replace function async.forward_wait_for(in_task_ids bigint[], in_until timestamptz) returns setof async.task
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_left interval;
+  v_wanted constant bigint := (select count(distinct i) from unnest(in_task_ids) i);
+  v_ended bigint;
+begin
+  loop
+    v_left := least(greatest(in_until - clock_timestamp(), '0'), '1 second');
+    select f.result::bigint into v_ended
+    from async.forward(format(
+      'select pg_catalog.count(*)::text from async.wait_for(%L::bigint[], %L)', in_task_ids,
+      extract(epoch from coalesce(v_left, '0'))::text || ' seconds')) as f(result);
+    exit when v_ended >= v_wanted or coalesce(v_left, '0') = '0';
+  end loop;
+  return query
+    select t.*
+    from async.forward(format(
+        'select pg_catalog.to_jsonb(t)::text from async.wait_for(%L::bigint[], ''0'') t', in_task_ids)) as f(result),
+      jsonb_populate_record(null::async.task, f.result::jsonb) t
+    -- As in async.push_tasks.
+    where true or exists (select from async.task);
+end
+$function$;
+
+-- pull/wait_for
+-- Purpose: waits until tasks have ended, and returns those that have. It runs as the caller, who may
+--   read async.task.
+-- Returns: the rows of the tasks that have ended by then, in the order of _task_ids. It waits until all
+--   have ended, for _timeout at most, which is limited to one minute because a waiting call holds a
+--   snapshot. Null and negative timeouts do not wait.
+-- Raises: PA051 above READ COMMITTED, where an end is not visible, PA052 for a task that does not
+--   exist, PA053 for a task that the transaction itself has pushed or restarted.
+-- Locks: none.
+create or replace function async.wait_for(_task_ids bigint[], _timeout interval default '30 seconds')
+returns setof async.task
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_until constant timestamptz := clock_timestamp() + least(greatest(_timeout, '0'), '1 minute');
+begin
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    raise exception 'a transaction that is % cannot see how tasks end',
+        current_setting('transaction_isolation')
+      using errcode = 'PA051', hint = 'Wait for tasks at READ COMMITTED.';
+  elsif async.client_only() then
+    return query
+      select t.* from async.forward_wait_for(_task_ids, v_until) t
+      -- As in async.push_tasks.
+      where true or exists (select from async.task);
+    return;
+  end if;
+  perform async.await_ends(_task_ids, v_until);
+  return query
+    select t.*
+    from (
+      select i.id, min(i.place) as place from unnest(_task_ids) with ordinality as i(id, place) group by i.id
+    ) i
+    join async.task t on t.task_id = i.id
+    where t.processed is not null
+    order by i.place;
+end
+$function$;
+
 -- permissions/change_privileges
 -- Purpose: grants to a role, or revokes from it, the privileges of a client or an administrator on
 --   the installed objects. An installation repeats the grants (async.restore_privileges), so that
@@ -1726,8 +1845,9 @@ declare
   -- On a client database, finish, cancel and defer call request_finish.
   c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_as,push_forwarded,
     push_task,push,push_many,push_many_as,push_many_forwarded,push_each,targets,targets_as,targets_forwarded,finish,
-    request_finish,cancel,defer,restart_task,restart_as,restart_forwarded,get_tasks,pull_as,
-    get_tasks_forwarded,wait_for_latch,task_execution_state,interval_pretty,
+    request_finish,cancel,defer,restart_task,restart,restart_as,restart_forwarded,restart_many_forwarded,get_tasks,
+    pull_as,get_tasks_forwarded,wait_for_latch,wait_for,forward_wait_for,await_ends,
+    task_execution_state,interval_pretty,
     next_time}';
   c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server_as,log,tail,tail_once,
     worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,references_secret,leader_exists,
@@ -2275,6 +2395,16 @@ comment on function async.defer(bigint[], interval) is
   'passed. Does not wait. Warns about unknown and finished ids. Raises PA021, PA022.';
 comment on function async.restart_task(bigint) is
   'Resets a finished task to READY at once and clears its results. Raises PA030 to PA035, PA082.';
+comment on function async.restart(bigint[]) is
+  'async.restart_task for several tasks: all of them, or none.';
+comment on function async.restart_many_forwarded(bigint[], async.scope_t) is
+  'async.restart as a client database calls it on its server, with the grants of its caller.';
+comment on function async.wait_for(bigint[], interval) is
+  'Waits until tasks have ended, up to _timeout (at most one minute), and returns those that have, in '
+  'the order of the ids. Raises PA051 above READ COMMITTED, PA052 for a task that does not exist, '
+  'PA053 for one that the transaction itself has pushed or restarted.';
+comment on function async.forward_wait_for(bigint[], timestamptz) is
+  'async.wait_for on a client database.';
 comment on function async.get_tasks(text, int, interval) is
   'Takes up to _limit tasks without a query at a target, and waits up to _timeout (at most one '
   'minute) for the first. Finish each with async.finish before its times_up. No task is returned '
@@ -2323,8 +2453,8 @@ comment on function async.push_as(name, bytea, async.task_push_t[], async.task_r
   'async.push_tasks for the role that read the ticket from async.caller.';
 comment on function async.push_forwarded(async.task_push_t[], async.task_run_type_t, text, async.scope_t) is
   'async.push_tasks as a client database calls it on its server, with the grants of its caller.';
-comment on function async.restart_as(name, bytea, bigint, async.scope_t) is
-  'async.restart_task for the role that read the ticket from async.caller.';
+comment on function async.restart_as(name, bytea, bigint[], async.scope_t) is
+  'async.restart for the role that read the ticket from async.caller.';
 comment on function async.restart_forwarded(bigint, async.scope_t) is
   'async.restart_task as a client database calls it on its server, with the grants of its caller.';
 comment on function async.pull_as(name, bytea, text, int, interval, async.scope_t) is

@@ -823,7 +823,7 @@ create unique index task_unique_key on async.task (target, unique_key)
   where unique_key is not null and processed is null and (unique_while = 'unfinished' or run = 0);
 
 alter table async.target add column tags text[] not null default '{}'
-  constraint target_tags_not_null check (array_position(tags, null) is null);
+  constraint target_tags_are_texts check (array_position(tags, null) is null);
 
 -- Functions whose results differ now.
 drop function if exists
@@ -901,6 +901,22 @@ drop function if exists async.lead_arrivals(txid_snapshot, int);
 drop function if exists async.prepare_push(name, async.scope_t, async.task_push_t[], async.task_run_type_t);
 $ddl$;
     insert into async.migration (migration) values ('0020_retries');
+  end if;
+end
+$migrate$;
+
+-- migrations/0022_restarts.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0022_restarts') then
+    execute $ddl$
+-- A restart takes several tasks.
+drop function if exists
+  async.restart_now(name, async.scope_t, bigint),
+  async.prepare_restart(name, async.scope_t, bigint),
+  async.restrict_restarted(bigint, bool);
+$ddl$;
+    insert into async.migration (migration) values ('0022_restarts');
   end if;
 end
 $migrate$;
@@ -1192,7 +1208,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'c0aeade449f5d675'::text
+  select 'efca453fd16bf2c4'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -3554,20 +3570,20 @@ end
 $function$;
 
 -- record/restrict_restarted
--- Purpose: notes in a task that was restarted whether the role that restarted it may reach the
+-- Purpose: notes in tasks that were restarted whether the role that restarted them may reach the
 --   server itself. It is not a transition, so there is no event for it.
 -- Returns: nothing.
 -- Raises: the errors of user triggers.
--- Locks: the row of the task, until the end of the transaction. (The search path is
+-- Locks: the rows of the tasks, until the end of the transaction. (The search path is
 --   control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path. Every
 --   name and operator is qualified.)
-create or replace function async.restrict_restarted(in_task_id bigint, in_reaches_self bool) returns void
+create or replace function async.restrict_restarted(in_task_ids bigint[], in_reaches_self bool) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
   update async.task t set may_reach_self = case when not in_reaches_self then false end
-  where t.task_id operator(pg_catalog.=) in_task_id
+  where t.task_id operator(pg_catalog.=) any (in_task_ids)
     and (t.may_reach_self is not false) operator(pg_catalog.<>) in_reaches_self;
 end
 $function$;
@@ -5050,7 +5066,7 @@ begin
   insert into async.task (task_id, target, priority, entered, source, query, asynchronous_finish, task_data,
       concurrency_pool, manual_timeout, track_yielded, pushed_by, may_reach_self, run_at, eligible_when, expires_at,
       times_up, unique_key, unique_while, retry, attempt)
-  select p.task_id, p.out_target, p.out_priority, p.out_entered, p.source, p.out_query, p.out_asynchronous_finish,
+  select p.unnest, p.out_target, p.out_priority, p.out_entered, p.source, p.out_query, p.out_asynchronous_finish,
     p.out_task_data, p.out_concurrency_pool, p.out_manual_timeout, p.out_track_yielded, p.out_pushed_by,
     p.out_may_reach_self, p.run_at,
     case when p.run_at operator(pg_catalog.>) p.out_entered then p.run_at end,
@@ -5060,14 +5076,14 @@ begin
       pg_catalog.unnest(in_ids),
       async.prepare_push(in_caller, in_scope, in_tasks, 'EXECUTE',
         array(select o.retry from pg_catalog.unnest(in_options) with ordinality as o order by o.ordinality)),
-      pg_catalog.unnest(in_options)) as p(task_id)
+      pg_catalog.unnest(in_options)) as p
   order by case when p.unique_key is not null then p.out_target end collate pg_catalog."C", p.unique_key collate pg_catalog."C",
     p.out_position
   on conflict (target, unique_key)
     where unique_key is not null and processed is null
       and (unique_while operator(pg_catalog.=) 'unfinished' or run operator(pg_catalog.=) 0)
     do nothing;
-  get diagnostics v_rows = row_count;
+  get diagnostics v_rows := row_count;
   return v_rows;
 end
 $function$;
@@ -5077,10 +5093,11 @@ $function$;
 -- Returns: the position of each in the arrays, and the other task: null if none has the key (any more,
 --   or because a trigger kept the row out). waits: the other task waits for its first start, and is not
 --   offered to clients.
+--   A name that is no target is in_self.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.key_holders(
-  in_ids bigint[], in_tasks async.task_push_t[], in_options async.push_options_t[])
+  in_ids bigint[], in_tasks async.task_push_t[], in_options async.push_options_t[], in_self text)
 returns table (place int, holder bigint, waits bool)
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -5089,15 +5106,12 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $function$
-declare
-  -- A name that is no target is SELF.
-  v_self constant text := (select c.self_target from async.control c);
 begin
   return query
     select p.place, h.task_id, h.waits
     from (
       select i.ordinality::int as place, i.unique_key,
-        coalesce((select g.target from async.target g where g.target = i.target), v_self) as target
+        coalesce((select g.target from async.target g where g.target = i.target), in_self) as target
       -- Not by subscripts, which take longer the longer the arrays are.
       from rows from (unnest(in_ids), unnest(in_tasks), unnest(in_options)) with ordinality as i(task_id)
       where not exists (select from async.task t where t.task_id = i.task_id)
@@ -5164,6 +5178,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+  v_self constant text := (select c.self_target from async.control c);
   -- Rounds in which no other task had a key that was left. More of them are no coincidence.
   c_futile_rounds_max constant int := 20;
   v_futile_rounds int := 0;
@@ -5186,7 +5201,7 @@ begin
     v_options := '{}';
     v_replaced := '{}';
     for v_conflict in
-      select k.place, k.holder, k.waits from async.key_holders(in_ids, in_tasks, in_options) k
+      select k.place, k.holder, k.waits from async.key_holders(in_ids, in_tasks, in_options, v_self) k
       where v_answers[k.place] = in_ids[k.place]
       order by k.place
     loop
@@ -5337,71 +5352,104 @@ end
 $function$;
 
 -- clients/prepare_restart
--- Purpose: locks a finished task that is to be restarted, and deletes its requests.
+-- Purpose: locks finished tasks that are to be restarted, and deletes their requests.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
---   known to be gone, PA033 for a task with nothing to run, PA034 for a task that has expired, PA082
---   for a task at a target outside of the scope of the caller.
--- Locks: the row of the task, until the end of the transaction.
-create or replace function async.prepare_restart(in_caller name, in_scope async.scope_t, in_task_id bigint)
+--   known to be gone, PA033 for a task with nothing to run, PA034 for a task that has expired, PA035
+--   while another task has its unique key, PA082 for a task at a target outside of the scope of the
+--   caller: with the first such task.
+-- Locks: the rows of the tasks, until the end of the transaction.
+create or replace function async.prepare_restart(in_caller name, in_scope async.scope_t, in_task_ids bigint[])
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_task async.task;
+  v_task record;
 begin
-  select t.* into v_task from async.task t where t.task_id = in_task_id for no key update;
-  if v_task.task_id is null then
-    raise exception 'there is no task %', coalesce(in_task_id::text, 'null')
+  -- In one order, so that two restarts do not wait for each other.
+  perform from async.task t where t.task_id = any (in_task_ids) order by t.task_id for no key update;
+  select i.id, t.task_id, t.processed, t.tracked, t.target, t.query, t.asynchronous_finish, t.expires_at,
+    h.task_id as holder
+  into v_task
+  from unnest(in_task_ids) with ordinality as i(id, place)
+  left join async.task t on t.task_id = i.id
+  left join async.task h on h.target = t.target and h.unique_key = t.unique_key and h.processed is null
+    and (h.unique_while = 'unfinished' or h.run = 0) and (t.unique_while = 'unfinished' or t.run = 0)
+  where t.task_id is null or t.processed is null or t.tracked or h.task_id is not null
+    or t.query is null and not coalesce(t.asynchronous_finish, false) or t.expires_at <= clock_timestamp()
+  order by i.place
+  limit 1;
+  if not found then
+    null;
+  elsif v_task.task_id is null then
+    raise exception 'there is no task %', coalesce(v_task.id::text, 'null')
       using errcode = 'PA030', hint = 'Tasks are deleted task_keep_duration after they finished.';
   elsif v_task.processed is null then
-    raise exception 'task % has not finished', in_task_id
+    raise exception 'task % has not finished', v_task.id
       using errcode = 'PA031', hint = 'Cancel it first, or wait for its end.';
   elsif v_task.tracked then
-    raise exception 'task % has finished, but its session at % is not known to be gone yet', in_task_id,
+    raise exception 'task % has finished, but its session at % is not known to be gone yet', v_task.id,
         quote_literal(v_task.target)
       using errcode = 'PA032', hint = 'It could run twice at a time. Try again when the target can be reached.';
   elsif v_task.query is null and not coalesce(v_task.asynchronous_finish, false) then
-    raise exception 'task % has no query to run', in_task_id
+    raise exception 'task % has no query to run', v_task.id
       using errcode = 'PA033', hint = 'It was pushed as EMPTY or DOA. Push another task instead.';
   elsif v_task.expires_at <= clock_timestamp() then
-    raise exception 'task % has expired at %', in_task_id, v_task.expires_at
+    raise exception 'task % has expired at %', v_task.id, v_task.expires_at
       using errcode = 'PA034', hint = 'Its expires_at counts for all of its runs. Push another task instead.';
+  else
+    raise exception 'task % cannot be restarted: task % has its unique key', v_task.id, v_task.holder
+      using errcode = 'PA035', hint = 'Wait for the end of that task, or cancel it.';
   end if;
-  perform async.check_target(format('task %s: ', in_task_id), in_caller, in_scope, v_task.target);
-  delete from async.request r where r.task_id = in_task_id;
+  perform async.check_target(format('task %s: ', u.id), in_caller, in_scope, u.target)
+  from (
+    select t.target, min(t.task_id) as id from async.task t where t.task_id = any (in_task_ids) group by t.target
+  ) u
+  order by u.id;
+  delete from async.request r where r.task_id = any (in_task_ids);
 end
 $function$;
 
 -- clients/restart_now
--- Purpose: async.restart_task on a server.
+-- Purpose: async.restart on a server.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
 --   known to be gone, PA033 for a task with nothing to run, PA034 for a task that has expired, PA035
 --   while another task has its unique key, PA082 for a task at a target outside of the scope of the
 --   caller; the errors of user triggers.
--- Locks: the row of the task, until the end of the transaction.
-create or replace function async.restart_now(in_caller name, in_scope async.scope_t, in_task_id bigint) returns void
+-- Locks: the rows of the tasks, until the end of the transaction.
+create or replace function async.restart_now(in_caller name, in_scope async.scope_t, in_task_ids bigint[])
+returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+  -- The writer takes the longer for a task, the more it gets at once.
+  c_at_once constant int := 1000;
+  v_ids bigint[];
+  v_first int := 1;
   v_constraint text;
 begin
-  perform async.prepare_restart(in_caller, in_scope, in_task_id);
+  perform async.prepare_restart(in_caller, in_scope, in_task_ids);
+  v_ids := array(select distinct i.id from unnest(in_task_ids) as i(id) order by i.id);
   begin
-    perform from async.write_now(array[
-      row(in_task_id, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null)::async.event_t]);
+    while v_first <= cardinality(v_ids) loop
+      perform from async.write_now(array(
+        select row(i, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null)::async.event_t
+        from unnest(v_ids[v_first : v_first + c_at_once - 1]) i));
+      v_first := v_first + c_at_once;
+    end loop;
   exception when unique_violation then
     get stacked diagnostics v_constraint = constraint_name;
     if v_constraint <> 'task_unique_key' then
       raise;
     end if;
-    raise exception 'task % cannot be restarted: another task has its unique key', in_task_id
-      using errcode = 'PA035', hint = 'Wait for the end of that task, or cancel it.';
+    raise exception '% cannot be restarted: another task has its unique key',
+        case when cardinality(v_ids) = 1 then format('task %s', v_ids[1]) else 'one of the tasks' end
+      using errcode = 'PA035', detail = sqlerrm, hint = 'Wait for the end of that task, or cancel it.';
   end;
-  perform async.restrict_restarted(in_task_id, in_scope.reaches_self);
+  perform async.restrict_restarted(v_ids, in_scope.reaches_self);
   perform async.wake_leader();
 end
 $function$;
@@ -5653,6 +5701,48 @@ begin
         using errcode = 'PA050', hint = 'Start one: call async.main(), or pgasync run.';
     end if;
     perform pg_sleep(v_pause_seconds);
+    v_pause_seconds := least(v_pause_seconds * 2, c_pause_seconds_max);
+  end loop;
+end
+$function$;
+
+-- clients/await_ends
+-- Purpose: waits until all of these tasks have ended, or have been deleted meanwhile.
+-- Returns: nothing.
+-- Raises: PA052 for a task that does not exist, PA053 for an unfinished one that the transaction itself
+--   has pushed or restarted.
+-- Locks: none.
+create or replace function async.await_ends(in_task_ids bigint[], in_until timestamptz) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_pause_seconds_max constant float8 := 0.1;
+  v_pause_seconds float8 := 0.002;
+  v_mine constant bigint := txid_current_if_assigned();
+  v_refused record;
+  v_open bigint[];
+begin
+  select i.id, t.task_id is not null as known into v_refused
+  from unnest(in_task_ids) with ordinality as i(id, place)
+  left join async.task t on t.task_id = i.id
+  where t.task_id is null or t.processed is null and t.arrived = v_mine and t.consumed is null
+  order by i.place
+  limit 1;
+  if v_refused.known then
+    raise exception 'task % was pushed or restarted in this transaction, and does not start before its commit',
+        v_refused.id
+      using errcode = 'PA053', hint = 'Commit, then wait for it.';
+  elsif not v_refused.known then
+    raise exception 'there is no task %', coalesce(v_refused.id::text, 'null')
+      using errcode = 'PA052', hint = 'Tasks are deleted task_keep_duration after they finished.';
+  end if;
+  v_open := in_task_ids;
+  loop
+    v_open := array(
+      select t.task_id from unnest(v_open) as i(id) join async.task t on t.task_id = i.id where t.processed is null);
+    exit when v_open = '{}' or clock_timestamp() >= coalesce(in_until, '-infinity');
+    perform pg_sleep(least(v_pause_seconds, extract(epoch from in_until - clock_timestamp())));
     v_pause_seconds := least(v_pause_seconds * 2, c_pause_seconds_max);
   end loop;
 end
@@ -13722,6 +13812,8 @@ comment on function async.lane_backlog(text, text, bool) is
 comment on function async.leader_session() is
   'The leader session: its process id, the host of its client, its application_name, and the time '
   'since its last commit. No row while no orchestrator leads.';
+comment on function async.await_ends(bigint[], timestamptz) is
+  'Waits until tasks have ended. async.wait_for(bigint[], interval) calls it.';
 
 -- comments/views
 -- The views of the server part. A column of a table has the same comment in its views (see the end

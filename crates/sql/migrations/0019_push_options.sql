@@ -10,7 +10,7 @@ create unique index task_unique_key on async.task (target, unique_key)
   where unique_key is not null and processed is null and (unique_while = 'unfinished' or run = 0);
 
 alter table async.target add column tags text[] not null default '{}'
-  constraint target_tags_not_null check (array_position(tags, null) is null);
+  constraint target_tags_are_texts check (array_position(tags, null) is null);
 
 -- Functions whose results differ now.
 drop function if exists

@@ -11,6 +11,7 @@ const SYNTAX: &[&str] = &[
     "case",
     "cast",
     "coalesce",
+    "conflict",
     "else",
     "elsif",
     "exists",
@@ -249,10 +250,12 @@ pub(crate) fn relations(sql: &str) -> Vec<String> {
         let is_query =
             ["select", "lateral", "unnest", "where", "only", "skip", "set", "on", "using"].contains(&name.as_str());
         let is_variable = ["c_", "v_", "in_"].iter().any(|prefix| name.starts_with(prefix));
+        // `from rows from (...)`.
+        let is_functions = name == "rows" && word(index + 2, "from");
         // `revoke ... from public`.
         let is_role = name == "public";
         if names_one
-            && !(is_other || is_qualified || is_function || is_query || is_variable || is_role)
+            && !(is_other || is_qualified || is_function || is_query || is_variable || is_functions || is_role)
             && !is_common(&tokens, name)
         {
             found.push(name.clone());

@@ -14,7 +14,7 @@ const STATEMENT: &str = "perform pg_catalog.set_config('search_path', 'pg_catalo
 
 /// They have no clause so that the planner can inline them where users call them or where a leader
 /// calls them for each row, and look nothing up.
-const INLINED: [&str; 9] = [
+const INLINED: [&str; 11] = [
     "name_bytes_max",
     "pools_max",
     "push_elements_max",
@@ -24,6 +24,8 @@ const INLINED: [&str; 9] = [
     "task_execution_state",
     "waits_for_launch",
     "waits_for_offer",
+    "unique_key_bytes_max",
+    "unique_key_wait_max",
 ];
 
 /// They have no clause, since a clause costs a hot function several times what its call costs, or

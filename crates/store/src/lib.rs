@@ -30,7 +30,7 @@ pub use client::{
     Batch, CallError, Client, ConfigureError, KeyUntil, LatchError, LeaderStatistics, LogLine, NewTask, OnConflict,
     Period, PoolStatistics, Push, PushError, Pushed, ReadError, Refusal, RequestError, RequestReceipt, RestartError,
     RunType, RunningTask, Statistics, TakeError, TakenTask, TargetState, TargetStatistics, TaskStatus, UniqueKey,
-    WaitingLane,
+    WaitError, WaitingLane,
 };
 pub use install::{InstallError, SchemaPart, install};
 pub use leader::{

@@ -10,7 +10,7 @@ use pgasync_core::{
 use pgasync_pg::ConnectionSettings;
 use pgasync_store::{
     Batch, Client, ConfigureError, KeyUntil, LatchError, NewTask, OnConflict, Push, PushError, ReadError, RequestError,
-    RestartError, RunType, SchemaPart, TakeError, TargetState, UniqueKey, install,
+    RestartError, RunType, SchemaPart, TakeError, TargetState, UniqueKey, WaitError, install,
 };
 use pgasync_tests::{Database, Engine, PATIENCE, PrivateCluster, RustEngine, Scratch, SqlEngine};
 use serde_json::json;
@@ -209,6 +209,14 @@ async fn pushes_with_options_are_answered_in_order() {
     let refused = client.restart(first).await;
     assert!(matches!(refused, Err(RestartError::KeyTaken(_))), "{refused:?}");
     assert_eq!(client.push_many(&[]).await.expect("nothing to do"), []);
+    let ended = client.wait(&[first], Duration::from_secs(20)).await.expect("it was replaced");
+    assert_eq!(ended[0].status, Some(FinishStatus::Canceled));
+    let second = pushed[1].task.expect("it was pushed");
+    let ended = client.wait(&[first, second], Duration::from_millis(100)).await.expect("one waits");
+    assert_eq!(ended.iter().map(|task| task.task).collect::<Vec<_>>(), [first]);
+    let refused = client.wait(&[TaskId(4711)], Duration::from_secs(20)).await;
+    assert!(matches!(refused, Err(WaitError::UnknownTask(_))), "{refused:?}");
+    assert!(matches!(client.restart_all(&[first, second]).await, Err(RestartError::KeyTaken(_))));
 }
 
 #[tokio::test]

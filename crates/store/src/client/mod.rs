@@ -11,6 +11,7 @@ mod read;
 mod request;
 mod statistics;
 mod task;
+mod wait;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub use self::statistics::{
     LeaderStatistics, Period, PoolStatistics, RunningTask, Statistics, TargetState, TargetStatistics, WaitingLane,
 };
 pub use self::task::NewTask;
+pub use self::wait::WaitError;
 
 const SESSIONS_MAX_DEFAULT: u32 = 4;
 

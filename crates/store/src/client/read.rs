@@ -120,7 +120,7 @@ fn line(row: &Row) -> LogLine {
 }
 
 /// `None` when a name in the row is invalid. Only an update by hand can cause that.
-fn status(row: &Row) -> Option<TaskStatus> {
+pub(super) fn status(row: &Row) -> Option<TaskStatus> {
     let time = |column| row.get::<_, Option<WireTimestamp>>(column).map(|stamp| stamp.0);
     Some(TaskStatus {
         task: TaskId(row.get("task_id")),

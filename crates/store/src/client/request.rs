@@ -103,6 +103,16 @@ impl Client {
         Ok(())
     }
 
+    /// Returns finished tasks to the queue at once, as [`Client::restart`] does: all of them, or none.
+    ///
+    /// # Errors
+    /// As [`Client::restart`], for the first task that cannot run again.
+    pub async fn restart_all(&self, tasks: &[TaskId]) -> Result<(), RestartError> {
+        let ids: Vec<i64> = tasks.iter().map(|task| task.0).collect();
+        self.query("restarting tasks", "select async.restart($1)", &[(&ids, Type::INT8_ARRAY)]).await?;
+        Ok(())
+    }
+
     async fn request(
         &self,
         operation: &'static str,

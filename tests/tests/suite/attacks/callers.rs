@@ -162,7 +162,7 @@ async fn nobody_passes_for_another_role() {
         "select async.scope_of('postgres', null, null)",
         "select async.forward('select 1')",
         "select async.prepare_push('postgres', null, null, null)",
-        "select async.restart_now('postgres', null, 1)",
+        "select async.restart_now('postgres', null, array[1])",
         "select async.apply_configuration('{}', true)",
         "select async.set_grant('postgres', 'client', null)",
         "select async.revoke_level('postgres', 'client')",

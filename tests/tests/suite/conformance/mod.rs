@@ -63,5 +63,6 @@ mod triggers;
 mod unique_keys;
 mod unregistered_sessions;
 mod upgrades;
+mod waiting;
 mod watching;
 mod yield_and_finish;

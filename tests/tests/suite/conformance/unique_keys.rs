@@ -127,7 +127,7 @@ async fn a_restart_into_a_taken_key_is_refused<E: Engine>() {
     let second = push(&fixture, "").await;
     let (code, message) = fixture.refused(&format!("select async.restart_task({first})")).await;
     assert_eq!(code, "PA035");
-    assert_eq!(message, format!("task {first} cannot be restarted: another task has its unique key"));
+    assert_eq!(message, format!("task {first} cannot be restarted: task {second} has its unique key"));
     fixture.assert_holds(&format!("select finish_status = 'FINISHED' from async.task where task_id = {first}")).await;
     fixture.configure(&json!({ "control": { "paused": false } })).await;
     fixture.end_of(second).await.succeeded();

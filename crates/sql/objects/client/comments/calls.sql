@@ -44,6 +44,16 @@ comment on function async.defer(bigint[], interval) is
   'passed. Does not wait. Warns about unknown and finished ids. Raises PA021, PA022.';
 comment on function async.restart_task(bigint) is
   'Resets a finished task to READY at once and clears its results. Raises PA030 to PA035, PA082.';
+comment on function async.restart(bigint[]) is
+  'async.restart_task for several tasks: all of them, or none.';
+comment on function async.restart_many_forwarded(bigint[], async.scope_t) is
+  'async.restart as a client database calls it on its server, with the grants of its caller.';
+comment on function async.wait_for(bigint[], interval) is
+  'Waits until tasks have ended, up to _timeout (at most one minute), and returns those that have, in '
+  'the order of the ids. Raises PA051 above READ COMMITTED, PA052 for a task that does not exist, '
+  'PA053 for one that the transaction itself has pushed or restarted.';
+comment on function async.forward_wait_for(bigint[], timestamptz) is
+  'async.wait_for on a client database.';
 comment on function async.get_tasks(text, int, interval) is
   'Takes up to _limit tasks without a query at a target, and waits up to _timeout (at most one '
   'minute) for the first. Finish each with async.finish before its times_up. No task is returned '
@@ -92,8 +102,8 @@ comment on function async.push_as(name, bytea, async.task_push_t[], async.task_r
   'async.push_tasks for the role that read the ticket from async.caller.';
 comment on function async.push_forwarded(async.task_push_t[], async.task_run_type_t, text, async.scope_t) is
   'async.push_tasks as a client database calls it on its server, with the grants of its caller.';
-comment on function async.restart_as(name, bytea, bigint, async.scope_t) is
-  'async.restart_task for the role that read the ticket from async.caller.';
+comment on function async.restart_as(name, bytea, bigint[], async.scope_t) is
+  'async.restart for the role that read the ticket from async.caller.';
 comment on function async.restart_forwarded(bigint, async.scope_t) is
   'async.restart_task as a client database calls it on its server, with the grants of its caller.';
 comment on function async.pull_as(name, bytea, text, int, interval, async.scope_t) is

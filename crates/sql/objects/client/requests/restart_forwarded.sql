@@ -8,6 +8,6 @@ language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  perform async.restart_as(c.caller, c.ticket, in_task_id, in_within) from async.caller c;
+  perform async.restart_as(c.caller, c.ticket, array[in_task_id], in_within) from async.caller c;
 end
 $function$;

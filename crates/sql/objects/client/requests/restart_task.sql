@@ -12,6 +12,6 @@ language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  perform async.restart_as(c.caller, c.ticket, _task_id, null) from async.caller c;
+  perform async.restart_as(c.caller, c.ticket, array[_task_id], null) from async.caller c;
 end
 $function$;

@@ -70,3 +70,5 @@ comment on function async.lane_backlog(text, text, bool) is
 comment on function async.leader_session() is
   'The leader session: its process id, the host of its client, its application_name, and the time '
   'since its last commit. No row while no orchestrator leads.';
+comment on function async.await_ends(bigint[], timestamptz) is
+  'Waits until tasks have ended. async.wait_for(bigint[], interval) calls it.';

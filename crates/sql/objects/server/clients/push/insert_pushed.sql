@@ -21,7 +21,7 @@ begin
   insert into async.task (task_id, target, priority, entered, source, query, asynchronous_finish, task_data,
       concurrency_pool, manual_timeout, track_yielded, pushed_by, may_reach_self, run_at, eligible_when, expires_at,
       times_up, unique_key, unique_while, retry, attempt)
-  select p.task_id, p.out_target, p.out_priority, p.out_entered, p.source, p.out_query, p.out_asynchronous_finish,
+  select p.unnest, p.out_target, p.out_priority, p.out_entered, p.source, p.out_query, p.out_asynchronous_finish,
     p.out_task_data, p.out_concurrency_pool, p.out_manual_timeout, p.out_track_yielded, p.out_pushed_by,
     p.out_may_reach_self, p.run_at,
     case when p.run_at operator(pg_catalog.>) p.out_entered then p.run_at end,
@@ -31,14 +31,14 @@ begin
       pg_catalog.unnest(in_ids),
       async.prepare_push(in_caller, in_scope, in_tasks, 'EXECUTE',
         array(select o.retry from pg_catalog.unnest(in_options) with ordinality as o order by o.ordinality)),
-      pg_catalog.unnest(in_options)) as p(task_id)
+      pg_catalog.unnest(in_options)) as p
   order by case when p.unique_key is not null then p.out_target end collate pg_catalog."C", p.unique_key collate pg_catalog."C",
     p.out_position
   on conflict (target, unique_key)
     where unique_key is not null and processed is null
       and (unique_while operator(pg_catalog.=) 'unfinished' or run operator(pg_catalog.=) 0)
     do nothing;
-  get diagnostics v_rows = row_count;
+  get diagnostics v_rows := row_count;
   return v_rows;
 end
 $function$;

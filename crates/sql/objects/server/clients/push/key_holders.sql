@@ -2,10 +2,11 @@
 -- Returns: the position of each in the arrays, and the other task: null if none has the key (any more,
 --   or because a trigger kept the row out). waits: the other task waits for its first start, and is not
 --   offered to clients.
+--   A name that is no target is in_self.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.key_holders(
-  in_ids bigint[], in_tasks async.task_push_t[], in_options async.push_options_t[])
+  in_ids bigint[], in_tasks async.task_push_t[], in_options async.push_options_t[], in_self text)
 returns table (place int, holder bigint, waits bool)
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -14,15 +15,12 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $function$
-declare
-  -- A name that is no target is SELF.
-  v_self constant text := (select c.self_target from async.control c);
 begin
   return query
     select p.place, h.task_id, h.waits
     from (
       select i.ordinality::int as place, i.unique_key,
-        coalesce((select g.target from async.target g where g.target = i.target), v_self) as target
+        coalesce((select g.target from async.target g where g.target = i.target), in_self) as target
       -- Not by subscripts, which take longer the longer the arrays are.
       from rows from (unnest(in_ids), unnest(in_tasks), unnest(in_options)) with ordinality as i(task_id)
       where not exists (select from async.task t where t.task_id = i.task_id)

@@ -15,6 +15,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+  v_self constant text := (select c.self_target from async.control c);
   -- Rounds in which no other task had a key that was left. More of them are no coincidence.
   c_futile_rounds_max constant int := 20;
   v_futile_rounds int := 0;
@@ -37,7 +38,7 @@ begin
     v_options := '{}';
     v_replaced := '{}';
     for v_conflict in
-      select k.place, k.holder, k.waits from async.key_holders(in_ids, in_tasks, in_options) k
+      select k.place, k.holder, k.waits from async.key_holders(in_ids, in_tasks, in_options, v_self) k
       where v_answers[k.place] = in_ids[k.place]
       order by k.place
     loop
