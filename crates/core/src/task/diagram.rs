@@ -188,8 +188,14 @@ fn policies() -> [RetryPolicy; 2] {
 
 fn options(now: Timestamp) -> Vec<TaskOptions> {
     let at = |micros| Some(now + Span::micros(micros));
-    let times =
-        [(at(1), None), (at(-1), at(3_000_000)), (None, at(-10)), (None, Some(now)), (at(1_000_000), at(1_000_000))];
+    let times = [
+        (at(1), None),
+        (at(-1), at(3_000_000)),
+        (None, at(-10)),
+        (None, Some(now)),
+        (Some(now), None),
+        (at(1_000_000), at(1_000_000)),
+    ];
     let mut all = Vec::new();
     for client_pulled in [false, true] {
         for asynchronous_finish in [false, true] {

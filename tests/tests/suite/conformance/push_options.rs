@@ -25,6 +25,19 @@ async fn a_task_runs_at_its_time_and_not_before<E: Engine>() {
         .await;
 }
 
+async fn patience_with_a_target_begins_when_a_task_may_run<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    let gone = json!({ "target": "gone", "connection_string": "host=127.0.0.1 port=1 connect_timeout=2" });
+    fixture.configure(&json!({ "control": { "target_patience": "2 s" }, "targets": [gone] })).await;
+    let first = fixture.id("select async.push('select 1', 'gone')", &[]).await;
+    let sql = "select async.push('select 1', 'gone', run_at => clock_timestamp() + '5 s')";
+    let later = fixture.id(sql, &[]).await;
+    fixture.end_of(first).await.is("FAILED");
+    fixture.end_of(later).await.is("FAILED");
+    let patient = format!("select processed >= run_at + interval '2 s' from async.task where task_id = {later}");
+    fixture.assert_holds(&patient).await;
+}
+
 /// More tasks than a poll reads one by one.
 async fn many_tasks_run_at_their_times<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
@@ -255,6 +268,7 @@ async fn a_client_database_pushes_with_every_option<E: Engine>() {
 conformance!(
     a_task_runs_at_its_time_and_not_before,
     many_tasks_run_at_their_times,
+    patience_with_a_target_begins_when_a_task_may_run,
     no_request_makes_a_task_run_before_its_time,
     a_task_expires_wherever_it_is,
     a_task_that_expired_before_its_push_never_runs,

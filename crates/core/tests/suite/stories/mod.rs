@@ -12,5 +12,6 @@ mod requests;
 mod returns;
 mod sessions;
 mod strays;
+mod times;
 mod unconfirmed;
 mod upkeep;
