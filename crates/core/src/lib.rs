@@ -69,7 +69,7 @@
 //!             Command::RunStartup => Some(Input::StartupDone),
 //!             Command::Refill { lane, .. } => {
 //!                 let (run, options, text_bytes) = (Run(table.run), TaskOptions::default(), 8);
-//!                 let head = Head { position, run, options, times_up: table.times_up, text_bytes };
+//!                 let head = Head { position, run, attempt: 0, options, times_up: table.times_up, text_bytes };
 //!                 let waits = table.state() == RowState::Ready;
 //!                 Some(Input::Refilled { lane, heads: if waits { vec![head] } else { vec![] }, more: false })
 //!             }

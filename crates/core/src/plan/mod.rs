@@ -68,6 +68,7 @@ pub struct Refill {
 /// let head = |task, priority| Head {
 ///     position: QueuePosition { priority: Priority(priority), entered: Timestamp::from_micros(0), task: TaskId(task) },
 ///     run: Run::NONE,
+///     attempt: 0,
 ///     options: TaskOptions::default(),
 ///     times_up: None,
 ///     text_bytes: 8,
