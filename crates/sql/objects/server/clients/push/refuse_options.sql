@@ -10,9 +10,7 @@ declare
   o record;
 begin
   for o in
-    select p.* from unnest(in_options) with ordinality
-      as p(source, run_at, expires_at, unique_key, unique_while, on_conflict, place)
-    order by p.place
+    select p.*, p.ordinality as place from unnest(in_options) with ordinality p order by p.ordinality
   loop
     if octet_length(o.source) > async.name_bytes_max() then
       raise exception 'task %.source: is too long (% bytes)', o.place, octet_length(o.source)
