@@ -1139,7 +1139,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '3198e3887eef8659'::text
+  select '92a466bb951ea36a'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1627,7 +1627,8 @@ begin
     from (
       select t.task_id from async.task t
       where t.eligible_when is not null and t.processed is null
-        and t.eligible_when <= in_now and t.consumed is null and t.yielded is null
+        -- In this form, the planner cannot take the index of all READY tasks (task_arrived).
+        and t.eligible_when <= in_now and coalesce(t.consumed, t.yielded) is null
         and array_position(in_skip, t.task_id) is null
       order by t.eligible_when, t.task_id
       limit 5000
@@ -12029,7 +12030,8 @@ begin
      limit 1),
     (select t.eligible_when from async.task t
      where t.eligible_when is not null and t.processed is null
-       and t.eligible_when > in_now and t.consumed is null and t.yielded is null
+       -- As in async.deferred_tasks.
+       and t.eligible_when > in_now and coalesce(t.consumed, t.yielded) is null
      order by t.eligible_when
      limit 1));
 end
