@@ -1208,7 +1208,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '1aeab12d766b9a8a'::text
+  select 'e8291c0dcd62c66d'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1893,7 +1893,8 @@ begin
     from (
       select t.task_id from async.task t
       where t.eligible_when is not null and t.processed is null
-        and t.eligible_when <= in_now and t.consumed is null and t.yielded is null
+        -- In this form, the planner cannot take the index of all READY tasks (task_arrived).
+        and t.eligible_when <= in_now and coalesce(t.consumed, t.yielded) is null
         and array_position(in_skip, t.task_id) is null
       order by t.eligible_when, t.task_id
       limit 5000
@@ -5075,8 +5076,8 @@ begin
       async.prepare_push(in_caller, in_scope, in_tasks, 'EXECUTE',
         array(select o.retry from pg_catalog.unnest(in_options) with ordinality as o order by o.ordinality)),
       pg_catalog.unnest(in_options)) as p
-  order by case when p.unique_key is not null then p.out_target end collate pg_catalog."C", p.unique_key collate pg_catalog."C",
-    p.out_position
+  order by case when p.unique_key is not null then p.out_target end collate pg_catalog."C",
+    p.unique_key collate pg_catalog."C", p.out_position
   on conflict (target, unique_key)
     where unique_key is not null and processed is null
       and (unique_while operator(pg_catalog.=) 'unfinished' or run operator(pg_catalog.=) 0)
@@ -12479,7 +12480,8 @@ begin
      limit 1),
     (select t.eligible_when from async.task t
      where t.eligible_when is not null and t.processed is null
-       and t.eligible_when > in_now and t.consumed is null and t.yielded is null
+       -- As in async.deferred_tasks.
+       and t.eligible_when > in_now and coalesce(t.consumed, t.yielded) is null
      order by t.eligible_when
      limit 1));
 end
@@ -13728,7 +13730,7 @@ comment on column async.launch_mark.session_id is
 
 comment on table async.attempt is
   'The ended attempts of tasks with a retry policy, except for a success at the first attempt.';
-comment on column async.attempt.task_id is 'The task.';
+comment on column async.attempt.task_id is 'The id of the task.';
 comment on column async.attempt.run is 'The run of the task.';
 comment on column async.attempt.attempt is
   'The number of the attempt, from 1. A restart of the task begins with 1 again.';
@@ -13976,7 +13978,7 @@ begin
     select v.oid::regclass as view, a.attname, d.description
     from (
       values ('v_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
-        ('v_running_task', 'task'), ('v_target', 'target')
+        ('v_running_task', 'task'), ('v_dead_task', 'task'), ('v_target', 'target')
     ) as p(view_name, table_name)
     join pg_catalog.pg_class v on v.oid = ('async.' || p.view_name)::regclass
     join pg_catalog.pg_class t on t.oid = ('async.' || p.table_name)::regclass

@@ -11,11 +11,10 @@ as $function$
 declare
   -- On a client database, finish, cancel and defer call request_finish.
   c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_as,push_forwarded,
-    push_task,push,push_many,push_many_as,push_many_forwarded,push_each,targets,targets_as,targets_forwarded,finish,
-    request_finish,cancel,defer,restart_task,restart,restart_as,restart_forwarded,restart_many_forwarded,get_tasks,
-    pull_as,get_tasks_forwarded,wait_for_latch,wait_for,forward_wait_for,await_ends,
-    task_execution_state,interval_pretty,
-    next_time}';
+    push_task,push,push_many,push_many_as,push_many_forwarded,push_each,targets,targets_as,targets_forwarded,
+    finish,request_finish,cancel,defer,restart_task,restart,restart_as,restart_forwarded,restart_many_forwarded,
+    get_tasks,pull_as,get_tasks_forwarded,wait_for_latch,wait_for,forward_wait_for,await_ends,
+    task_execution_state,interval_pretty,next_time}';
   c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server_as,log,tail,tail_once,
     worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,references_secret,leader_exists,
     discover_lanes,pool_limit,leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';

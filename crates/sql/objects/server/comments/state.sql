@@ -152,7 +152,7 @@ comment on column async.launch_mark.session_id is
 
 comment on table async.attempt is
   'The ended attempts of tasks with a retry policy, except for a success at the first attempt.';
-comment on column async.attempt.task_id is 'The task.';
+comment on column async.attempt.task_id is 'The id of the task.';
 comment on column async.attempt.run is 'The run of the task.';
 comment on column async.attempt.attempt is
   'The number of the attempt, from 1. A restart of the task begins with 1 again.';

@@ -28,7 +28,8 @@ begin
      limit 1),
     (select t.eligible_when from async.task t
      where t.eligible_when is not null and t.processed is null
-       and t.eligible_when > in_now and t.consumed is null and t.yielded is null
+       -- As in async.deferred_tasks.
+       and t.eligible_when > in_now and coalesce(t.consumed, t.yielded) is null
      order by t.eligible_when
      limit 1));
 end

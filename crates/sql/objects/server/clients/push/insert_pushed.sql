@@ -32,8 +32,8 @@ begin
       async.prepare_push(in_caller, in_scope, in_tasks, 'EXECUTE',
         array(select o.retry from pg_catalog.unnest(in_options) with ordinality as o order by o.ordinality)),
       pg_catalog.unnest(in_options)) as p
-  order by case when p.unique_key is not null then p.out_target end collate pg_catalog."C", p.unique_key collate pg_catalog."C",
-    p.out_position
+  order by case when p.unique_key is not null then p.out_target end collate pg_catalog."C",
+    p.unique_key collate pg_catalog."C", p.out_position
   on conflict (target, unique_key)
     where unique_key is not null and processed is null
       and (unique_while operator(pg_catalog.=) 'unfinished' or run operator(pg_catalog.=) 0)

@@ -17,7 +17,8 @@ begin
     from (
       select t.task_id from async.task t
       where t.eligible_when is not null and t.processed is null
-        and t.eligible_when <= in_now and t.consumed is null and t.yielded is null
+        -- In this form, the planner cannot take the index of all READY tasks (task_arrived).
+        and t.eligible_when <= in_now and coalesce(t.consumed, t.yielded) is null
         and array_position(in_skip, t.task_id) is null
       order by t.eligible_when, t.task_id
       limit 5000
