@@ -75,10 +75,10 @@ impl Bug {
         (Self::StartsAreNotSpaced, 0),
         (Self::WorkersTakeOneMore, 1),
         (Self::CancelFreesSlot, 1),
-        (Self::LostConnectionFreesSlot, 0),
+        (Self::LostConnectionFreesSlot, 7),
         (Self::ResultBeforeRequests, 0),
         (Self::LaunchBeforeMark, 2),
-        (Self::MarkAheadTakenForDurable, 9),
+        (Self::MarkAheadTakenForDurable, 6),
         (Self::LaunchBeforeClaim, 14),
         (Self::ResolveBeforeFence, 4),
         (Self::UnknownRunsAgain, 0),
@@ -91,12 +91,12 @@ impl Bug {
         (Self::RotationForgetsMarks, 0),
         (Self::MarkCountsOnceAnswered, 0),
         (Self::ServerTimeForDeadlines, 0),
-        (Self::UnreachableFreesSlot, 64),
+        (Self::UnreachableFreesSlot, 218),
         (Self::RefusedForgotten, 0),
-        (Self::NotificationIgnored, 2),
+        (Self::NotificationIgnored, 3),
         (Self::CancelRetried, 0),
         (Self::UnknownTakenForError, 0),
-        (Self::OpenWritersIgnored, 210),
+        (Self::OpenWritersIgnored, 59),
     ];
 }
 

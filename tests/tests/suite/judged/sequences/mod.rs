@@ -206,7 +206,7 @@ async fn after_every_step_every_column_agrees_with_the_model() {
     let mut model = Model::new(Seed::of_this_run());
     let mut steps = 0;
     // A run with rare transitions continues until each was seen often enough.
-    while steps < STEPS || steps < 4 * STEPS && !model.rare().is_empty() {
+    while steps < STEPS || steps < 10 * STEPS && !model.rare().is_empty() {
         let disagreement = play(&database, &mut model, STEPS_PER_SEQUENCE).await;
         assert!(disagreement.is_none(), "{}", disagreement.unwrap_or_default());
         steps += STEPS_PER_SEQUENCE;
