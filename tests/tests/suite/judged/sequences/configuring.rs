@@ -28,6 +28,17 @@ impl Model {
                 retry: self.retry(&target).filter(|_| runs).map(Arc::new),
                 ..TaskOptions::default()
             };
+            // A pulled task with a policy is to reach its deadline as an offer, and to be retried.
+            let expires = match (options.client_pulled, &options.retry) {
+                (true, Some(_)) => 0,
+                (true, None) => 40,
+                (false, _) => 10,
+            };
+            let options = TaskOptions {
+                run_at: (runs && self.seed.chance(10)).then(|| self.now + self.span()),
+                expires_at: (runs && self.seed.chance(expires)).then(|| self.now + self.span().times(9)),
+                ..options
+            };
             let track_yielded = self.seed.chance(50).then(|| self.seed.chance(50));
             let options = TaskOptions { track_yielded: track_yielded.unwrap_or(options.track_yielded), ..options };
             let priority = i32::try_from(self.seed.below(5)).expect("small") - 2;
@@ -35,6 +46,7 @@ impl Model {
                 "target": target, "priority": priority, "concurrency_pool": pool, "track_yielded": track_yielded,
                 "query": (!options.client_pulled).then_some("select 1"),
                 "manual_timeout": options.manual_timeout.map(interval),
+                "run_at": options.run_at, "expires_at": options.expires_at,
             }));
             let task = match run_type {
                 "EMPTY" => Task::born_finished(options, FinalStatus::Finished, self.now),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use pgasync_core::{
     Event, EventName, FinishStatus, Intention, Outcome, Phase, PhaseName, Request, RowEvent, Run, Span, Task,
-    Timestamp, Transition,
+    TaskOptions, Timestamp, Transition,
 };
 use serde_json::{Value, json};
 
@@ -94,6 +94,9 @@ impl Model {
             let duration = duration.filter(|_| self.seed.chance(90)).map(|it| Span::micros(1 + it.as_micros() / 20));
             events.push(Event::Request(Request { status, error: text.clone(), duration }));
         }
+        // The call that restarts a task compares its own times with the clock of the server.
+        let TaskOptions { run_at, expires_at, .. } = model_task.task.options;
+        events.retain(|event| *event != Event::Restart || run_at.is_none() && expires_at.is_none());
         shuffle(&mut events, &mut self.seed);
         events
     }
@@ -187,7 +190,7 @@ impl Model {
     }
 
     pub(super) fn rare(&self) -> Vec<&Transition> {
-        self.hits.iter().filter(|(_, hits)| **hits < HITS_MIN).map(|(transition, _)| transition).collect()
+        self.hits.iter().filter(|(transition, hits)| **hits < hits_min(transition)).map(|(it, _)| it).collect()
     }
 
     pub(super) fn coverage(&self) -> String {
@@ -202,6 +205,15 @@ impl Model {
 fn transition(task: &Task, event: &Event, now: Timestamp) -> Option<Transition> {
     let next = task.step(event, now).ok()?;
     Some(Transition { from: task.phase.name(), event: event.name(), to: next.phase.name() })
+}
+
+/// How often a transition is to be seen. An offer reaches a deadline and is retried only if a client had
+/// pulled the task before, and the task was pushed while a policy was the default of its target.
+fn hits_min(transition: &Transition) -> usize {
+    match (transition.from, transition.event, transition.to) {
+        (PhaseName::Offered, EventName::Deadline, PhaseName::Ready) => HITS_MIN / 4,
+        _ => HITS_MIN,
+    }
 }
 
 /// The weight of a transition. A transition into a phase with many ways out has a larger one.

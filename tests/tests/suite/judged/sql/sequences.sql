@@ -134,7 +134,7 @@ begin
     select p.task_id
     from async.push_tasks(
       array(
-        select jsonb_populate_record(null::async.task_push_t, e.it)
+        select jsonb_populate_record(null::async.task_push_t, e.it - '{run_at,expires_at}'::text[])
         from jsonb_array_elements(in_action -> 'tasks') with ordinality as e(it, place) order by e.place),
       (in_action ->> 'run_type')::async.task_run_type_t, 'the judge') p);
   -- The clock that a push reads is the server's own.
@@ -142,6 +142,15 @@ begin
   set entered = in_now, processed = case when t.processed is not null then in_now end,
     consumed = case when t.consumed is not null then in_now end
   where t.task_id = any (v_ids);
+  -- The times of async.push_many, by the clock of the judge.
+  update async.task t
+  set run_at = n.run_at, eligible_when = n.run_at, expires_at = n.expires_at, times_up = n.expires_at
+  from (
+    select v_ids[e.place] as task_id, judged.at((e.it ->> 'run_at')::bigint) as run_at,
+      judged.at((e.it ->> 'expires_at')::bigint) as expires_at
+    from jsonb_array_elements(in_action -> 'tasks') with ordinality as e(it, place)
+  ) n
+  where t.task_id = n.task_id and (n.run_at is not null or n.expires_at is not null);
   return to_jsonb(v_ids);
 end
 $$;
