@@ -816,7 +816,7 @@ begin
 -- Tasks that wait for a time arrive as well: the leader learns the time.
 drop index async.task_arrived;
 create index task_arrived on async.task (arrived)
-  where consumed is null and processed is null and yielded is null;
+  where arrived is not null and consumed is null and processed is null and yielded is null;
 
 -- The task that has a unique key. The run is zero until the first claim.
 create unique index task_unique_key on async.task (target, unique_key)
@@ -1208,7 +1208,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'e8291c0dcd62c66d'::text
+  select '69ae180cb5f66840'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -12401,11 +12401,12 @@ begin
     coalesce(octet_length(t.query), 0), t.run_at, t.expires_at, t.eligible_when, coalesce(t.attempt, 0), t.retry::text
   from (
     select a.* from async.task a
-    where a.arrived >= v_after
+    -- The index has the condition, so that no statement without it reads all of the index.
+    where a.arrived >= v_after and a.arrived is not null
       and a.consumed is null and a.processed is null and a.yielded is null
     union all
     select a.* from async.task a
-    where a.arrived = any (v_open)
+    where a.arrived = any (v_open) and a.arrived is not null
       and a.consumed is null and a.processed is null and a.yielded is null
   ) t
   where t.query is not null or t.tracked is distinct from true

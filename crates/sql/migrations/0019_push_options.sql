@@ -3,7 +3,7 @@
 -- Tasks that wait for a time arrive as well: the leader learns the time.
 drop index async.task_arrived;
 create index task_arrived on async.task (arrived)
-  where consumed is null and processed is null and yielded is null;
+  where arrived is not null and consumed is null and processed is null and yielded is null;
 
 -- The task that has a unique key. The run is zero until the first claim.
 create unique index task_unique_key on async.task (target, unique_key)

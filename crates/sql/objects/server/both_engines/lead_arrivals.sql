@@ -26,11 +26,12 @@ begin
     coalesce(octet_length(t.query), 0), t.run_at, t.expires_at, t.eligible_when, coalesce(t.attempt, 0), t.retry::text
   from (
     select a.* from async.task a
-    where a.arrived >= v_after
+    -- The index has the condition, so that no statement without it reads all of the index.
+    where a.arrived >= v_after and a.arrived is not null
       and a.consumed is null and a.processed is null and a.yielded is null
     union all
     select a.* from async.task a
-    where a.arrived = any (v_open)
+    where a.arrived = any (v_open) and a.arrived is not null
       and a.consumed is null and a.processed is null and a.yielded is null
   ) t
   where t.query is not null or t.tracked is distinct from true
