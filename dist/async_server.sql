@@ -1208,7 +1208,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '69ae180cb5f66840'::text
+  select '874e52718946dea6'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -10146,8 +10146,8 @@ language plpgsql
 as $function$
 declare
   -- A lane is read again in a further round only if others are before it, or if more of its tasks are
-  -- claimed than a round has read. The first round reads the share of a lane in the workers and one more
-  -- task, and each further one twice as many.
+  -- claimed than a round has read. The first round reads the share of a lane in the workers, four at least,
+  -- and one more task, and each further one eight times as many.
   c_rounds_max constant int := 8;
   c_lanes_more constant int := 16;
   -- A task waits while the sessions of its target are busy and every other session is at another target.
@@ -10206,7 +10206,7 @@ begin
     v_round := '{}';
     v_left := '{}';
     v_beyond := false;
-    v_depth := greatest(v_depth * 2, ceil(v_workers::numeric / cardinality(v_lanes.lanes))::int, 1);
+    v_depth := greatest(v_depth * 8, ceil(v_workers::numeric / cardinality(v_lanes.lanes))::int, 4);
     for v_head in
       select p.* from async.plan_claims(v_lanes.lanes, v_workers, v_skip, in_now, v_depth) p
     loop
