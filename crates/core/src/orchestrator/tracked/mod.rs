@@ -196,7 +196,10 @@ impl TrackedTasks {
 
     /// The query of a task has been sent, which may be later than it was launched.
     pub(super) fn sent(&mut self, task: TaskId, cx: &mut Context) {
-        if let Some(tracked) = self.tasks.get(&task) {
+        // Without a limit on any pool, a launch costs no look-up.
+        if !cx.settings().spacings.is_empty()
+            && let Some(tracked) = self.tasks.get(&task)
+        {
             self.starts.note(&tracked.lane.pool, cx);
         }
     }
