@@ -1208,7 +1208,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '874e52718946dea6'::text
+  select '757fc8526f0cf46d'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -2828,6 +2828,23 @@ begin
 end
 $function$;
 
+-- record/wait_for_commit
+-- Purpose: lets the commit of this transaction wait for locks as long as it takes. A transaction that
+--   notifies, which user triggers do, waits at its commit for the end of each such commit in the
+--   cluster, also for its flush and its standby. A lock timeout there cannot be caught, so it would end
+--   main(). Called after the last statement that may wait for another lock.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.wait_for_commit()
+returns void
+language plpgsql
+as $function$
+begin
+  perform set_config('lock_timeout', '0', true);
+end
+$function$;
+
 -- record/has_user_triggers
 -- Purpose: whether users have row, statement or constraint triggers, or a deferrable unique
 --   constraint, on async.task. Then a completion is written row by row and in two steps, and each
@@ -3418,8 +3435,9 @@ $function$;
 --   does not exist), 'rewritten' (a trigger or a request changed the row in another way). The other
 --   columns are the present row, null when there is none or it cannot be read. With in_touched (the
 --   Rust engine), the rows of async.changed_task_rows where users have triggers: 'touched' for each task
---   that finish_internal changed meanwhile, and one row 'triggers' without a task. With in_epoch,
---   the epoch is held first, and the call is a whole write transaction of the Rust engine.
+--   that finish_internal changed meanwhile, and one row 'triggers' without a task; the call is the last
+--   one of its transaction. With in_epoch, the epoch is held first, and the call is a whole write
+--   transaction of the Rust engine.
 -- Raises: nothing because of a single row. With in_epoch, PA212 as async.hold_epoch.
 -- Locks: the rows of async.task; never waits for one.
 -- (Longer than a screen: one loop with a block for each row.)
@@ -3511,6 +3529,7 @@ begin
   end loop;
   -- One call for two functions: a busy leader asks for its triggers with every batch.
   if v_triggers and in_touched then
+    perform async.wait_for_commit();
     return query select * from async.changed_task_rows();
   end if;
 end
@@ -11402,6 +11421,7 @@ begin
       perform async.note_failure('cycle', sqlerrm, sqlstate);
       perform async.recover_interrupted_cycle();
   end;
+  perform async.wait_for_commit();
   commit;
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
@@ -11418,6 +11438,7 @@ begin
         -- The tasks stay claimed, and are marked in the next cycle.
         perform async.note_failure('mark', sqlerrm, sqlstate);
     end;
+    perform async.wait_for_commit();
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end if;
@@ -11449,6 +11470,7 @@ begin
     _last_did_stuff := clock_timestamp();
     return;
   end if;
+  perform async.wait_for_commit();
   commit;
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   v_began := clock_timestamp();
@@ -11470,6 +11492,7 @@ begin
       _last_did_stuff := clock_timestamp();
     end if;
     -- The commit of a leader that falls asleep is asynchronous. That of the next claims is not.
+    perform async.wait_for_commit();
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     exit when not v_sleeps;
@@ -11478,6 +11501,7 @@ begin
   perform pg_catalog.set_config('pgasync.polled', '', false);
   if v_cancelled then
     update pg_temp.leader_state set stop = coalesce(stop, 'cancelled');
+    perform async.wait_for_commit();
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end if;
@@ -11706,6 +11730,7 @@ begin
         null; -- an election is under way: again in a moment
       end;
     end if;
+    perform async.wait_for_commit();
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     if async.take_locks() then
@@ -11732,6 +11757,7 @@ begin
       raise exception 'orchestrator pid % was terminated but still holds its lock', v_pid
         using errcode = 'PA208', hint = 'Its host may be stopped; look at pg_stat_activity';
     end if;
+    perform async.wait_for_commit();
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     perform pg_sleep(0.1);
@@ -11836,6 +11862,7 @@ begin
   v_until := async.grace_ends();
   while not _force and async.leader_pid() is null and clock_timestamp() < v_until loop
     perform pg_sleep(0.2);
+    perform async.wait_for_commit();
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end loop;
@@ -11853,6 +11880,7 @@ begin
     perform async.abandon_lead();
     raise;
   end;
+  perform async.wait_for_commit();
   commit;
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   begin
@@ -11861,6 +11889,7 @@ begin
     perform async.abandon_lead();
     raise;
   end;
+  perform async.wait_for_commit();
   commit;
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   begin
@@ -11868,6 +11897,7 @@ begin
   exception when query_canceled then
     update pg_temp.leader_state set stop = 'cancelled';
   end;
+  perform async.wait_for_commit();
   commit;
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   if _manual_mode then
@@ -11904,11 +11934,13 @@ begin
     exception when query_canceled or assert_failure or others then
       perform async.note_failure('end', sqlerrm, sqlstate);
     end;
+    perform async.wait_for_commit();
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     exit when v_ended;
   end loop;
   perform async.abandon_lead();
+  perform async.wait_for_commit();
   commit;
 end
 $procedure$;
@@ -12796,6 +12828,7 @@ begin
   loop
     v_began := clock_timestamp();
     v_step := async.upkeep_step(v_began, v_writes);
+    perform async.wait_for_commit();
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     exit when v_step.out_vacuum is not null or not v_step.out_more or clock_timestamp() >= v_until;

@@ -165,6 +165,7 @@ pub(crate) const SERVER: Part = Part {
         "record/release_pools",
         "record/is_leader",
         "record/hold_epoch",
+        "record/wait_for_commit",
         "record/has_user_triggers",
         "record/defer_constraints",
         "record/check_constraints",

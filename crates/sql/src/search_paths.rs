@@ -30,7 +30,7 @@ const INLINED: [&str; 11] = [
 
 /// They have no clause, since a clause costs a hot function several times what its call costs, or
 /// keeps the planner from inlining it. They have the path of their callers.
-const INHERITING: [&str; 41] = [
+const INHERITING: [&str; 42] = [
     "apply_requests",
     "backoff",
     "claim_tasks",
@@ -68,6 +68,7 @@ const INHERITING: [&str; 41] = [
     "step_task",
     "take_plain_results",
     "token_length",
+    "wait_for_commit",
     "wrap_query",
     "write_claims",
     "write_offers",

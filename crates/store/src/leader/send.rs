@@ -97,10 +97,11 @@ impl LeaderSession {
         statement: &Statement,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, LeaderError> {
-        let (begun, epoch_held, written, committed) = futures_util::future::join4(
+        let (begun, epoch_held, written, waits, committed) = futures_util::future::join5(
             self.session.query(&self.statements.begin, &[]),
             self.session.query(&self.statements.hold_epoch, &[&self.epoch.0]),
             self.session.query(statement, parameters),
+            self.session.query(&self.statements.wait_for_commit, &[]),
             self.session.query(&self.statements.commit, &[]),
         )
         .await;
@@ -108,6 +109,7 @@ impl LeaderSession {
         begun.map_err(failed)?;
         epoch_held.map_err(failed)?;
         let rows = written.map_err(failed)?;
+        waits.map_err(failed)?;
         committed.map_err(failed)?;
         Ok(rows)
     }

@@ -20,6 +20,7 @@ macro_rules! statements {
 statements! {
     begin: "begin",
     commit: "commit",
+    wait_for_commit: "select async.wait_for_commit()",
     // The first statement of each transaction that writes. It fails when the epoch has passed.
     hold_epoch: "select from async.hold_epoch($1)",
     write: "select * from async.write_all($1, $2, $3, $4, $5, $6, $7, $8, true, true)",

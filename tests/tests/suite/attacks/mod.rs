@@ -17,6 +17,7 @@ mod hostile_targets;
 mod left_behind;
 mod limits;
 mod memory;
+mod notify_lock;
 mod raw_texts;
 mod role;
 mod search_paths;

@@ -11,8 +11,9 @@
 --   does not exist), 'rewritten' (a trigger or a request changed the row in another way). The other
 --   columns are the present row, null when there is none or it cannot be read. With in_touched (the
 --   Rust engine), the rows of async.changed_task_rows where users have triggers: 'touched' for each task
---   that finish_internal changed meanwhile, and one row 'triggers' without a task. With in_epoch,
---   the epoch is held first, and the call is a whole write transaction of the Rust engine.
+--   that finish_internal changed meanwhile, and one row 'triggers' without a task; the call is the last
+--   one of its transaction. With in_epoch, the epoch is held first, and the call is a whole write
+--   transaction of the Rust engine.
 -- Raises: nothing because of a single row. With in_epoch, PA212 as async.hold_epoch.
 -- Locks: the rows of async.task; never waits for one.
 -- (Longer than a screen: one loop with a block for each row.)
@@ -104,6 +105,7 @@ begin
   end loop;
   -- One call for two functions: a busy leader asks for its triggers with every batch.
   if v_triggers and in_touched then
+    perform async.wait_for_commit();
     return query select * from async.changed_task_rows();
   end if;
 end

@@ -21,6 +21,7 @@ begin
   loop
     v_began := clock_timestamp();
     v_step := async.upkeep_step(v_began, v_writes);
+    perform async.wait_for_commit();
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     exit when v_step.out_vacuum is not null or not v_step.out_more or clock_timestamp() >= v_until;

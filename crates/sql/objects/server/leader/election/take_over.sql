@@ -40,6 +40,7 @@ begin
         null; -- an election is under way: again in a moment
       end;
     end if;
+    perform async.wait_for_commit();
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     if async.take_locks() then
@@ -66,6 +67,7 @@ begin
       raise exception 'orchestrator pid % was terminated but still holds its lock', v_pid
         using errcode = 'PA208', hint = 'Its host may be stopped; look at pg_stat_activity';
     end if;
+    perform async.wait_for_commit();
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     perform pg_sleep(0.1);

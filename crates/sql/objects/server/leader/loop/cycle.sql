@@ -44,6 +44,7 @@ begin
       perform async.note_failure('cycle', sqlerrm, sqlstate);
       perform async.recover_interrupted_cycle();
   end;
+  perform async.wait_for_commit();
   commit;
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
@@ -60,6 +61,7 @@ begin
         -- The tasks stay claimed, and are marked in the next cycle.
         perform async.note_failure('mark', sqlerrm, sqlstate);
     end;
+    perform async.wait_for_commit();
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end if;
@@ -91,6 +93,7 @@ begin
     _last_did_stuff := clock_timestamp();
     return;
   end if;
+  perform async.wait_for_commit();
   commit;
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   v_began := clock_timestamp();
@@ -112,6 +115,7 @@ begin
       _last_did_stuff := clock_timestamp();
     end if;
     -- The commit of a leader that falls asleep is asynchronous. That of the next claims is not.
+    perform async.wait_for_commit();
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     exit when not v_sleeps;
@@ -120,6 +124,7 @@ begin
   perform pg_catalog.set_config('pgasync.polled', '', false);
   if v_cancelled then
     update pg_temp.leader_state set stop = coalesce(stop, 'cancelled');
+    perform async.wait_for_commit();
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end if;

@@ -39,6 +39,7 @@ begin
   v_until := async.grace_ends();
   while not _force and async.leader_pid() is null and clock_timestamp() < v_until loop
     perform pg_sleep(0.2);
+    perform async.wait_for_commit();
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end loop;
@@ -56,6 +57,7 @@ begin
     perform async.abandon_lead();
     raise;
   end;
+  perform async.wait_for_commit();
   commit;
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   begin
@@ -64,6 +66,7 @@ begin
     perform async.abandon_lead();
     raise;
   end;
+  perform async.wait_for_commit();
   commit;
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   begin
@@ -71,6 +74,7 @@ begin
   exception when query_canceled then
     update pg_temp.leader_state set stop = 'cancelled';
   end;
+  perform async.wait_for_commit();
   commit;
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   if _manual_mode then
@@ -107,11 +111,13 @@ begin
     exception when query_canceled or assert_failure or others then
       perform async.note_failure('end', sqlerrm, sqlstate);
     end;
+    perform async.wait_for_commit();
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     exit when v_ended;
   end loop;
   perform async.abandon_lead();
+  perform async.wait_for_commit();
   commit;
 end
 $procedure$;
