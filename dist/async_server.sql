@@ -1286,7 +1286,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'aec3fcb74a104499'::text
+  select '15d3eb92848d0a63'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -11643,7 +11643,8 @@ begin
     v_targets := async.schedule_targets(in_schedule.target, v_scope);
     select count(*) into v_waiting from async.schedule_wait w where w.schedule = in_schedule.schedule;
     if v_owner is null then
-      v_refusals := array[format('PA0A6: the role %s, which owns the schedule, does not exist', in_schedule.owner)];
+      v_refusals := array[async.describe_refusal('PA0A6',
+        format('the role %s, which owns the schedule, does not exist', in_schedule.owner))];
       delete from async.schedule_wait w where w.schedule = in_schedule.schedule;
     elsif v_waiting > 0 then
       v_done := async.fire_waiting(in_schedule, v_owner, v_scope, in_defer);
@@ -11666,8 +11667,8 @@ begin
     v_next.last_time := v_decision.out_last;
     v_next.next_time := v_decision.out_next;
     if v_owner is not null and v_targets = '{}' and v_decision.out_fires <> '{}' then
-      v_refusals := v_refusals || format('PA0A6: no target that %I may use has the tag %L', v_owner,
-        substr(in_schedule.target, 5));
+      v_refusals := v_refusals || async.describe_refusal('PA0A6',
+        format('no target that %I may use has the tag %L', v_owner, substr(in_schedule.target, 5)));
     end if;
     foreach v_time in array case when v_owner is null then '{}' else v_decision.out_fires end loop
       v_done := async.fire_time(in_schedule, v_owner, v_scope, v_targets, v_time, in_defer);
@@ -14924,7 +14925,7 @@ comment on table async.schedule_wait is
   'Times of schedules that wait for the end of the unfinished task of the schedule at the target.';
 comment on column async.schedule_wait.schedule is 'The schedule.';
 comment on column async.schedule_wait.target is 'The target.';
-comment on column async.schedule_wait.scheduled_for is 'The time.';
+comment on column async.schedule_wait.scheduled_for is 'The time of the schedule that waits.';
 
 comment on view async.v_schedule is
   'The schedules, with their next and last times. Query, task_data and last_refusal are shown to '

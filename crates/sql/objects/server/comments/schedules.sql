@@ -51,7 +51,7 @@ comment on table async.schedule_wait is
   'Times of schedules that wait for the end of the unfinished task of the schedule at the target.';
 comment on column async.schedule_wait.schedule is 'The schedule.';
 comment on column async.schedule_wait.target is 'The target.';
-comment on column async.schedule_wait.scheduled_for is 'The time.';
+comment on column async.schedule_wait.scheduled_for is 'The time of the schedule that waits.';
 
 comment on view async.v_schedule is
   'The schedules, with their next and last times. Query, task_data and last_refusal are shown to '

@@ -36,7 +36,8 @@ begin
     v_targets := async.schedule_targets(in_schedule.target, v_scope);
     select count(*) into v_waiting from async.schedule_wait w where w.schedule = in_schedule.schedule;
     if v_owner is null then
-      v_refusals := array[format('PA0A6: the role %s, which owns the schedule, does not exist', in_schedule.owner)];
+      v_refusals := array[async.describe_refusal('PA0A6',
+        format('the role %s, which owns the schedule, does not exist', in_schedule.owner))];
       delete from async.schedule_wait w where w.schedule = in_schedule.schedule;
     elsif v_waiting > 0 then
       v_done := async.fire_waiting(in_schedule, v_owner, v_scope, in_defer);
@@ -59,8 +60,8 @@ begin
     v_next.last_time := v_decision.out_last;
     v_next.next_time := v_decision.out_next;
     if v_owner is not null and v_targets = '{}' and v_decision.out_fires <> '{}' then
-      v_refusals := v_refusals || format('PA0A6: no target that %I may use has the tag %L', v_owner,
-        substr(in_schedule.target, 5));
+      v_refusals := v_refusals || async.describe_refusal('PA0A6',
+        format('no target that %I may use has the tag %L', v_owner, substr(in_schedule.target, 5)));
     end if;
     foreach v_time in array case when v_owner is null then '{}' else v_decision.out_fires end loop
       v_done := async.fire_time(in_schedule, v_owner, v_scope, v_targets, v_time, in_defer);
