@@ -1022,8 +1022,9 @@ create table async.schedule_wait (
 create index task_of_schedule on async.task (schedule, target)
   where schedule is not null and processed is null;
 
--- It returns the time of the next firing, too.
+-- The first returns the time of the next firing, too. The second makes schedules for its caller.
 drop function if exists async.lead_sweep(timestamptz, int, bigint[]);
+drop function if exists async.apply_configuration(jsonb, bool);
 $ddl$;
     insert into async.migration (migration) values ('0026_schedules');
   end if;
@@ -1286,7 +1287,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '15d3eb92848d0a63'::text
+  select '13f4caba7502893d'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -3870,7 +3871,7 @@ end
 $function$;
 
 -- configure/configuration_keys
--- Purpose: the keys that async.configure accepts: the columns of the four tables, and max_workers
+-- Purpose: the keys that async.configure accepts: the columns of the five tables, and max_workers
 --   for a target.
 -- Returns: section, key and kind (see async.check_setting).
 -- Raises: nothing. Locks: none.
@@ -3934,7 +3935,34 @@ as $function$
     ('retry_policy', 'timeouts', 'bool'),
     ('retry_policy', 'unreachable', 'bool'),
     ('retry_policy', 'unknown', 'bool'),
-    ('retry_policy', 'may_run_twice', 'bool')
+    ('retry_policy', 'may_run_twice', 'bool'),
+    ('schedule', 'schedule', 'name'),
+    ('schedule', 'when', 'text'),
+    ('schedule', 'time_zone', 'name'),
+    ('schedule', 'query', 'text'),
+    ('schedule', 'target', 'name'),
+    ('schedule', 'overlap', 'overlap'),
+    ('schedule', 'catch_up', 'catch up'),
+    ('schedule', 'priority', 'int'),
+    ('schedule', 'concurrency_pool', 'name'),
+    ('schedule', 'timeout', 'timeout'),
+    ('schedule', 'task_data', 'any'),
+    ('schedule', 'track_yielded', 'bool'),
+    ('schedule', 'source', 'name'),
+    ('schedule', 'retry', 'name'),
+    ('schedule', 'expires_after', 'timeout'),
+    ('schedule', 'paused', 'bool'),
+    ('schedule', 'owner', 'ignored'),
+    ('schedule', 'configured', 'ignored'),
+    ('schedule', 'last_time', 'ignored'),
+    ('schedule', 'next_time', 'ignored'),
+    ('schedule', 'look_at', 'ignored'),
+    ('schedule', 'last_fired', 'ignored'),
+    ('schedule', 'last_task_id', 'ignored'),
+    ('schedule', 'last_skipped', 'ignored'),
+    ('schedule', 'last_refused', 'ignored'),
+    ('schedule', 'last_refusal', 'ignored'),
+    ('schedule', 'refusal_logged', 'ignored')
 $function$;
 
 -- configure/describe_json_type
@@ -3968,6 +3996,28 @@ begin
 end
 $function$;
 
+-- schedules/schedule_overlaps
+-- Purpose: the names of what a time of a schedule does while a task of it is unfinished.
+-- Returns: the names.
+-- Raises: nothing. Locks: none.
+create or replace function async.schedule_overlaps() returns text[]
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select '{skip,buffer_one,buffer_all,cancel_other,allow_all}'::text[]
+$function$;
+
+-- schedules/schedule_catch_ups
+-- Purpose: the names of which times of a schedule fire later.
+-- Returns: the names.
+-- Raises: nothing. Locks: none.
+create or replace function async.schedule_catch_ups() returns text[]
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select '{none,last,all}'::text[]
+$function$;
+
 -- configure/check_setting
 -- Purpose: checks the value of a setting. A null keeps the present value and is always valid.
 -- Returns: nothing.
@@ -3990,7 +4040,7 @@ declare
   end;
   v_interval interval;
 begin
-  if in_kind = 'ignored' or v_type = 'null' then
+  if in_kind in ('ignored', 'any') or v_type = 'null' then
     return;
   end if;
   if async.describe_json_type(v_type) <> v_wanted then
@@ -4065,6 +4115,12 @@ begin
       select from jsonb_array_elements(in_value) r where octet_length(r #>> '{}') > async.name_bytes_max())
     then
       perform async.refuse_configuration(in_path, format('no tag must be longer than %s bytes', async.name_bytes_max()));
+    end if;
+  elsif in_kind in ('overlap', 'catch up') then
+    if v_text <> all (case in_kind when 'overlap' then async.schedule_overlaps() else async.schedule_catch_ups() end) then
+      perform async.refuse_configuration(in_path, format('must be one of %s, not %L', array_to_string(
+        case in_kind when 'overlap' then async.schedule_overlaps() else async.schedule_catch_ups() end, ', '),
+        left(v_text, 100)));
     end if;
   elsif in_kind = 'sqlstates' then
     if jsonb_array_length(in_value) > c_sqlstates_max or exists (
@@ -4503,15 +4559,71 @@ begin
 end
 $function$;
 
+-- configure/apply_schedules
+-- Purpose: makes the given list the schedules of the configuration: makes, replaces and removes
+--   schedules. Those that async.schedule has made stay. A setting that is left out or null keeps its
+--   value; for a new schedule it gets its default.
+-- Returns: nothing.
+-- Raises: PA060.
+-- Locks: the rows that it changes, until the end of the transaction.
+create or replace function async.apply_schedules(in_caller name, in_scope async.scope_t, in_schedules jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_ignored constant text[] := array(
+    select k.out_key from async.configuration_keys() k where k.out_section = 'schedule' and k.out_kind = 'ignored');
+  v_entry record;
+  v_options jsonb;
+begin
+  -- First, since their number is limited.
+  delete from async.schedule s
+  where s.configured
+    and not exists (select from jsonb_array_elements(in_schedules) e where e.value ->> 'schedule' = s.schedule);
+  for v_entry in
+    select format('schedules[%s]', e.place - 1) as path, e.value ->> 'schedule' as name,
+      (select jsonb_object_agg(o.key, o.value) from jsonb_each(e.value) o where o.value <> 'null') - v_ignored as given
+    from jsonb_array_elements(in_schedules) with ordinality as e(value, place)
+    order by e.place
+  loop
+    v_options := coalesce((select to_jsonb(s) from async.schedule s where s.schedule = v_entry.name and s.configured), '{}')
+      || v_entry.given;
+    if v_options ->> 'when' is null then
+      perform async.refuse_configuration(v_entry.path || '.when', 'is required');
+    elsif v_options ->> 'target' is null then
+      perform async.refuse_configuration(v_entry.path || '.target', 'is required');
+    elsif v_options ->> 'catch_up' = 'all' and coalesce(v_options ->> 'overlap', 'skip') not in ('buffer_all', 'allow_all')
+    then
+      perform async.refuse_configuration(v_entry.path || '.catch_up', 'must not be all, unless overlap is buffer_all or allow_all');
+    end if;
+    begin
+      perform async.set_schedule(v_entry.path, in_caller, in_scope, v_options - v_ignored, true, v_now);
+    exception when others then
+      if sqlstate = 'PA0A0' then
+        perform async.refuse_configuration(v_entry.path || '.when', sqlerrm);
+      elsif sqlstate not like 'PA%' then
+        raise;
+      end if;
+      raise exception '%', sqlerrm
+        using errcode = 'PA060', hint = 'Nothing was changed. Mend the document and configure again.';
+    end;
+    perform async.set_paused(v_entry.name, (v_entry.given ->> 'paused')::bool, v_now)
+    where v_entry.given ? 'paused';
+  end loop;
+end
+$function$;
+
 -- configure/apply_configuration
 -- Purpose: async.configure on a server. It checks first, then writes. A section that is missing or
 --   null changes nothing. in_as_owner: true for the owner of the schema; only the owner may change
---   some settings.
+--   some settings. in_caller and in_scope: the role whose schedules these are, and its targets.
 -- Returns: nothing. It wakes the leader.
 -- Raises: PA060, PA084.
 -- Locks: async.configuration_lock against other calls, and the rows that it changes, until the end of the
 --   transaction.
-create or replace function async.apply_configuration(in_configuration jsonb, in_as_owner bool) returns void
+create or replace function async.apply_configuration(
+  in_caller name, in_scope async.scope_t, in_configuration jsonb, in_as_owner bool) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -4520,6 +4632,7 @@ declare
   v_targets jsonb := nullif(in_configuration -> 'targets', 'null');
   v_pools jsonb := nullif(in_configuration -> 'concurrency_pools', 'null');
   v_policies jsonb := nullif(in_configuration -> 'retry_policies', 'null');
+  v_schedules jsonb := nullif(in_configuration -> 'schedules', 'null');
   v_self text;
   v_key text;
 begin
@@ -4528,12 +4641,12 @@ begin
   end if;
   select k.key into v_key
   from jsonb_object_keys(in_configuration) as k(key)
-  where k.key not in ('control', 'targets', 'concurrency_pools', 'retry_policies')
+  where k.key not in ('control', 'targets', 'concurrency_pools', 'retry_policies', 'schedules')
   order by k.key collate "C"
   limit 1;
   if v_key is not null then
     perform async.refuse_configuration(v_key,
-      'is no section; the sections are control, targets, concurrency_pools and retry_policies');
+      'is no section; the sections are control, targets, concurrency_pools, retry_policies and schedules');
   end if;
   lock table async.configuration_lock in exclusive mode;
 
@@ -4552,6 +4665,9 @@ begin
   end if;
   if v_policies is not null then
     perform async.check_entries('retry_policies', 'retry_policy', v_policies);
+  end if;
+  if v_schedules is not null then
+    perform async.check_entries('schedules', 'schedule', v_schedules);
   end if;
   if v_targets is not null then
     v_control := async.check_targets(v_targets, v_control, v_self);
@@ -4572,6 +4688,9 @@ begin
     perform async.apply_retry_policies(v_policies);
   end if;
   perform async.check_default_retries(v_control, v_targets);
+  if v_schedules is not null then
+    perform async.apply_schedules(in_caller, in_scope, v_schedules);
+  end if;
   perform async.wake_leader();
 end
 $function$;
@@ -11832,8 +11951,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_overlaps constant text[] := '{skip,buffer_one,buffer_all,cancel_other,allow_all}';
-  c_catch_ups constant text[] := '{none,last,all}';
+  c_overlaps constant text[] := async.schedule_overlaps();
+  c_catch_ups constant text[] := async.schedule_catch_ups();
   s constant async.schedule := in_schedule;
   v_target text;
   v_hint text;
@@ -11983,6 +12102,38 @@ begin
 end
 $function$;
 
+-- schedules/set_paused
+-- Purpose: pauses a schedule, or ends its pause. The times during a pause pass; times that wait for the
+--   end of a task go on waiting after it.
+-- Returns: its next time; null while it is paused.
+-- Raises: as async.next_time.
+-- Locks: the row of the schedule, until the end of the transaction.
+create or replace function async.set_paused(in_schedule text, in_paused bool, in_now timestamptz) returns timestamptz
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  s async.schedule;
+begin
+  select o.* into s from async.schedule o where o.schedule = in_schedule for update;
+  if in_paused then
+    update async.schedule o set paused = true, look_at = null where o.schedule = in_schedule and not o.paused;
+    return null;
+  elsif s.paused then
+    if s.next_time <= in_now then
+      s.last_time := async.newest_time(s."when", s.time_zone, s.next_time, in_now);
+      s.next_time := async.next_time(s."when", s.time_zone, s.last_time);
+    end if;
+    update async.schedule o
+    set paused = false, last_time = s.last_time, next_time = s.next_time,
+      look_at = case when exists (select from async.schedule_wait w where w.schedule = in_schedule) then in_now
+        else s.next_time end
+    where o.schedule = in_schedule;
+  end if;
+  return s.next_time;
+end
+$function$;
+
 -- schedules/schedule_as
 -- Purpose: async.schedule for the role that read in_ticket from async.caller.
 -- Returns: as async.schedule.
@@ -12046,7 +12197,6 @@ $function$;
 -- schedules/change_schedule_as
 -- Purpose: async.unschedule, async.pause_schedule and async.resume_schedule (in_change: remove, pause,
 --   resume) for the role that read in_ticket from async.caller. Its owner and administrators may do so.
---   Times during a pause pass; times that wait for the end of a task go on waiting after it.
 -- Returns: the next time of a schedule that is not paused then.
 -- Raises: PA0A3 for an unknown schedule, PA0A4 for a schedule of another role, PA0A2 for the removal of
 --   a schedule that async.configure has made; insufficient_privilege for a ticket that is not that of the
@@ -12058,7 +12208,6 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_now constant timestamptz := clock_timestamp();
   v_path constant text := format('schedule %s', coalesce(quote_literal(left(in_name, 100)), 'null'));
   s async.schedule;
 begin
@@ -12079,21 +12228,9 @@ begin
     end if;
     delete from async.schedule o where o.schedule = in_name;
     return null;
-  elsif in_change = 'pause' then
-    update async.schedule o set paused = true, look_at = null where o.schedule = in_name and not o.paused;
-    return null;
-  elsif s.paused then
-    if s.next_time <= v_now then
-      s.last_time := async.newest_time(s."when", s.time_zone, s.next_time, v_now);
-      s.next_time := async.next_time(s."when", s.time_zone, s.last_time);
-    end if;
-    update async.schedule o
-    set paused = false, last_time = s.last_time, next_time = s.next_time,
-      look_at = case when exists (select from async.schedule_wait w where w.schedule = in_name) then v_now
-        else s.next_time end
-    where o.schedule = in_name;
-    perform async.wake_leader();
   end if;
+  s.next_time := async.set_paused(in_name, in_change = 'pause', clock_timestamp());
+  perform async.wake_leader();
   return s.next_time;
 end
 $function$;

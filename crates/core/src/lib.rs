@@ -139,10 +139,11 @@ mod task;
 mod time;
 
 pub use config::control::Control;
-pub use config::document::{ControlEntry, Document, PoolEntry, RetryPolicyEntry, TargetEntry};
+pub use config::document::{ControlEntry, Document, PoolEntry, RetryPolicyEntry, ScheduleEntry, TargetEntry};
 pub use config::mask::mask_connection_string;
 pub use config::refused::{Problem, Refused};
 pub use config::retry_policies::RetryPolicyConfiguration;
+pub use config::schedules::ScheduleConfiguration;
 pub use config::{Configuration, PoolConfiguration, TARGET_CONCURRENCY_DEFAULT, TargetConfiguration};
 pub use names::{BadName, Epoch, PoolName, Priority, Run, SessionId, TargetName, TaskId};
 pub use orchestrator::command::{Command, Registered, Sleep};

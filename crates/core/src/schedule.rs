@@ -13,6 +13,8 @@ pub const LATE_MAX: Span = Span::seconds(60);
 
 /// Which of the times that have come fire, if no leader could fire them in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum CatchUp {
     /// The last one, unless it has been missed.
     None,
@@ -24,6 +26,8 @@ pub enum CatchUp {
 
 /// What a time does at a target while a task of its schedule there has not finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Overlap {
     /// It passes.
     Skip,
@@ -71,6 +75,15 @@ pub struct Firing {
 }
 
 impl CatchUp {
+    /// Every policy.
+    pub const ALL: [Self; 3] = [Self::None, Self::Last, Self::All];
+
+    /// The policy of this name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
+
     /// Its name in SQL.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -85,6 +98,12 @@ impl CatchUp {
 impl Overlap {
     /// Every policy.
     pub const ALL: [Self; 5] = [Self::Skip, Self::BufferOne, Self::BufferAll, Self::CancelOther, Self::AllowAll];
+
+    /// The policy of this name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
 
     /// Its name in SQL.
     #[must_use]

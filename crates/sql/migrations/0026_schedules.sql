@@ -63,5 +63,6 @@ create table async.schedule_wait (
 create index task_of_schedule on async.task (schedule, target)
   where schedule is not null and processed is null;
 
--- It returns the time of the next firing, too.
+-- The first returns the time of the next firing, too. The second makes schedules for its caller.
 drop function if exists async.lead_sweep(timestamptz, int, bigint[]);
+drop function if exists async.apply_configuration(jsonb, bool);

@@ -40,5 +40,5 @@ async fn the_examples_of_schedules_run() {
         done.unwrap_or_else(|error| panic!("docs/schedules.md:{line}: {error}\n{block}"));
     }
     assert!(executed.len() >= 6 && reasons.len() == 1, "{} blocks, skipped: {reasons:?}", executed.len());
-    database.assert_holds("select count(*) = 5 and bool_and(next_time > now()) from async.v_schedule").await;
+    database.assert_holds("select count(*) = 6 and bool_and(next_time > now()) from async.v_schedule").await;
 }

@@ -347,6 +347,7 @@ async fn a_document_is_applied_as_a_whole_or_refused_with_a_path() {
             ..PoolEntry::default()
         }]),
         retry_policies: None,
+        schedules: None,
     };
     client.configure(&document).await.expect("it is taken");
     let stands = client.configuration().await.expect("it is read");

@@ -1,5 +1,6 @@
 //! The document that `configure` takes.
 
+use crate::schedule::{CatchUp, Overlap};
 use crate::time::Span;
 
 /// The document that `configure` takes. It serializes to JSON that `Document::from_json` reads, and
@@ -24,6 +25,9 @@ pub struct Document {
     pub concurrency_pools: Option<Vec<PoolEntry>>,
     /// The list of all retry policies. Policies that a given list leaves out are removed.
     pub retry_policies: Option<Vec<RetryPolicyEntry>>,
+    /// The list of all schedules of the configuration. Schedules that a given list leaves out are
+    /// removed. Those that `async.schedule` has made stay.
+    pub schedules: Option<Vec<ScheduleEntry>>,
 }
 
 /// The object `control`. A field that is `None` keeps its value. The fields are explained at
@@ -150,4 +154,43 @@ pub struct RetryPolicyEntry {
     pub unknown: Option<bool>,
     /// The effects of the tasks may happen twice.
     pub may_run_twice: Option<bool>,
+}
+
+/// An element of `schedules`. A field that is `None` keeps its value; for a new schedule it gets its
+/// default. The fields are explained at [`ScheduleConfiguration`](crate::ScheduleConfiguration).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ScheduleEntry {
+    /// The schedule's name; not blank.
+    pub schedule: String,
+    /// The times. They are required for a new schedule.
+    pub when: Option<String>,
+    /// The target, or `tag:NAME`. It is required for a new schedule.
+    pub target: Option<String>,
+    /// The time zone of the fields of `when`.
+    pub time_zone: Option<String>,
+    /// The query.
+    pub query: Option<String>,
+    /// What a time does while a task of the schedule has not finished.
+    pub overlap: Option<Overlap>,
+    /// Which times fire later if no leader could fire them; [`CatchUp::All`] only with
+    /// [`Overlap::BufferAll`] and [`Overlap::AllowAll`].
+    pub catch_up: Option<CatchUp>,
+    /// The priority of its tasks.
+    pub priority: Option<i32>,
+    /// The pool of its tasks.
+    pub concurrency_pool: Option<String>,
+    /// The timeout of its tasks; above zero.
+    pub timeout: Option<Span>,
+    /// The data of its tasks, as JSON.
+    pub task_data: Option<String>,
+    /// Its tasks keep their pool slots while they are yielded.
+    pub track_yielded: Option<bool>,
+    /// The source of its tasks.
+    pub source: Option<String>,
+    /// The retry policy of its tasks; `none` is none.
+    pub retry: Option<String>,
+    /// How long after its push a task expires; above zero.
+    pub expires_after: Option<Span>,
+    /// It does not fire.
+    pub paused: Option<bool>,
 }

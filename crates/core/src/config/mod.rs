@@ -15,6 +15,7 @@ pub(crate) mod mask;
 mod read;
 pub(crate) mod refused;
 pub(crate) mod retry_policies;
+pub(crate) mod schedules;
 #[cfg(feature = "serde")]
 mod write;
 
@@ -28,6 +29,7 @@ use control::Control;
 use document::{ControlEntry, Document, PoolEntry, TargetEntry};
 use refused::{Problem, Refused, refuse};
 use retry_policies::{RetryPolicyConfiguration, check_policies};
+use schedules::{ScheduleConfiguration, check_schedules};
 
 /// The whole configuration. It serializes as the [`Document`] that turns a default configuration
 /// into it, and deserializes with the checks of that document.
@@ -63,6 +65,8 @@ pub struct Configuration {
     pub pools: BTreeMap<String, PoolConfiguration>,
     /// The retry policies by name.
     pub retry_policies: BTreeMap<String, RetryPolicyConfiguration>,
+    /// The schedules of the configuration by name.
+    pub schedules: BTreeMap<String, ScheduleConfiguration>,
 }
 
 /// One target.
@@ -124,12 +128,14 @@ impl Configuration {
             targets: BTreeMap::new(),
             pools: BTreeMap::new(),
             retry_policies: BTreeMap::new(),
+            schedules: BTreeMap::new(),
         }
     }
 
     /// Applies a document completely, or not at all.
     ///
-    /// Targets and pools that a given list leaves out are retired, and retry policies are removed. A
+    /// Targets and pools that a given list leaves out are retired; retry policies and schedules are
+    /// removed. A
     /// list or a setting that is not given changes nothing.
     ///
     /// # Errors
@@ -142,6 +148,7 @@ impl Configuration {
         check_targets(targets.unwrap_or_default())?;
         check_pools(pools.unwrap_or_default())?;
         check_policies(document.retry_policies.as_deref().unwrap_or_default())?;
+        check_schedules(document.schedules.as_deref().unwrap_or_default())?;
 
         let mut next = self.clone();
         let self_target = control.self_target.as_ref().unwrap_or(&self.control.self_target).clone();
@@ -159,6 +166,9 @@ impl Configuration {
             next.apply_retry_policies(policies);
         }
         next.check_default_retries(document)?;
+        if let Some(schedules) = &document.schedules {
+            next.apply_schedules(schedules)?;
+        }
         *self = next;
         Ok(())
     }
@@ -207,6 +217,7 @@ impl Configuration {
             targets: Some(self.targets.iter().map(target).collect()),
             concurrency_pools: Some(self.pools.iter().map(pool).collect()),
             retry_policies: Some(self.retry_policies.iter().map(|(name, policy)| policy.entry(name)).collect()),
+            schedules: Some(self.schedules.iter().map(|(name, schedule)| schedule.entry(name)).collect()),
         }
     }
 

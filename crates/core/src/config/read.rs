@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::check;
-use super::document::{ControlEntry, Document, PoolEntry, RetryPolicyEntry, TargetEntry};
+use super::document::{ControlEntry, Document, PoolEntry, RetryPolicyEntry, ScheduleEntry, TargetEntry};
 use super::interval::Interval;
 use super::refused::{Problem, Refused, refuse};
+use crate::schedule::{CatchUp, Overlap};
 use crate::time::Span;
 
 /// The type and the range of a setting.
@@ -38,6 +39,11 @@ enum ValueKind {
     Routines,
     /// An array of names.
     Tags,
+    Text,
+    Overlap,
+    CatchUp,
+    /// Any value.
+    Json,
     /// A column that the leader writes. The key is accepted and ignored, so that a row of the table
     /// can be given back.
     Reported,
@@ -109,6 +115,38 @@ const RETRY_POLICY: [(&str, ValueKind); 11] = [
     ("may_run_twice", ValueKind::Flag),
 ];
 
+const SCHEDULE: [(&str, ValueKind); 27] = [
+    ("schedule", ValueKind::Name),
+    ("when", ValueKind::Text),
+    ("time_zone", ValueKind::Name),
+    ("query", ValueKind::Text),
+    ("target", ValueKind::Name),
+    ("overlap", ValueKind::Overlap),
+    ("catch_up", ValueKind::CatchUp),
+    ("priority", ValueKind::Int),
+    ("concurrency_pool", ValueKind::Name),
+    ("timeout", ValueKind::Timeout),
+    ("task_data", ValueKind::Json),
+    ("track_yielded", ValueKind::Flag),
+    ("source", ValueKind::Name),
+    ("retry", ValueKind::Name),
+    ("expires_after", ValueKind::Timeout),
+    ("paused", ValueKind::Flag),
+    ("owner", ValueKind::Reported),
+    ("configured", ValueKind::Reported),
+    ("last_time", ValueKind::Reported),
+    ("next_time", ValueKind::Reported),
+    ("look_at", ValueKind::Reported),
+    ("last_fired", ValueKind::Reported),
+    ("last_task_id", ValueKind::Reported),
+    ("last_skipped", ValueKind::Reported),
+    ("last_refused", ValueKind::Reported),
+    ("last_refusal", ValueKind::Reported),
+    ("refusal_logged", ValueKind::Reported),
+];
+
+const SECTIONS: [&str; 5] = ["control", "targets", "concurrency_pools", "retry_policies", "schedules"];
+
 impl Document {
     /// Reads a document from JSON, and checks each setting in it: section by section, and within an
     /// object in the order of the names.
@@ -125,10 +163,7 @@ impl Document {
         let Some(sections) = json.as_object() else {
             return Err(refuse("the configuration", wrong_type("an object")));
         };
-        let mut unknown: Vec<&String> = sections
-            .keys()
-            .filter(|key| !["control", "targets", "concurrency_pools", "retry_policies"].contains(&key.as_str()))
-            .collect();
+        let mut unknown: Vec<&String> = sections.keys().filter(|key| !SECTIONS.contains(&key.as_str())).collect();
         unknown.sort_unstable();
         if let Some(key) = unknown.first() {
             return Err(refuse(*key, Problem::UnknownKey));
@@ -142,6 +177,9 @@ impl Document {
                 .transpose()?,
             retry_policies: given("retry_policies")
                 .map(|list| read_list(list, "retry_policies", "retry_policy", &RETRY_POLICY, retry_policy))
+                .transpose()?,
+            schedules: given("schedules")
+                .map(|list| read_list(list, "schedules", "schedule", &SCHEDULE, schedule))
                 .transpose()?,
         })
     }
@@ -213,6 +251,27 @@ fn retry_policy(given: &Checked) -> RetryPolicyEntry {
         unreachable: given.flag("unreachable"),
         unknown: given.flag("unknown"),
         may_run_twice: given.flag("may_run_twice"),
+    }
+}
+
+fn schedule(given: &Checked) -> ScheduleEntry {
+    ScheduleEntry {
+        schedule: given.required_text("schedule"),
+        when: given.text("when"),
+        target: given.text("target"),
+        time_zone: given.text("time_zone"),
+        query: given.text("query"),
+        overlap: given.text("overlap").and_then(|name| Overlap::of(&name)),
+        catch_up: given.text("catch_up").and_then(|name| CatchUp::of(&name)),
+        priority: given.int("priority"),
+        concurrency_pool: given.text("concurrency_pool"),
+        timeout: given.span("timeout"),
+        task_data: given.json("task_data"),
+        track_yielded: given.flag("track_yielded"),
+        source: given.text("source"),
+        retry: given.text("retry"),
+        expires_after: given.span("expires_after"),
+        paused: given.flag("paused"),
     }
 }
 
@@ -294,6 +353,10 @@ impl<'a> Checked<'a> {
         texts(self.0.get(key)?)
     }
 
+    fn json(&self, key: &str) -> Option<String> {
+        self.0.get(key).filter(|value| !value.is_null()).map(Value::to_string)
+    }
+
     fn seconds(&self, key: &str) -> Option<Span> {
         seconds(self.0.get(key)?.as_f64()?)
     }
@@ -311,7 +374,18 @@ impl ValueKind {
     fn check(self, value: &Value, path: &str) -> Result<(), Refused> {
         let wrong = |expected| refuse(path, wrong_type(expected));
         match self {
-            Self::Reported => Ok(()),
+            Self::Reported | Self::Json => Ok(()),
+            Self::Text => value.as_str().map(|_| ()).ok_or_else(|| wrong("a text")),
+            Self::Overlap => {
+                let known = value.as_str().ok_or_else(|| wrong("a text")).map(Overlap::of)?;
+                known.map(|_| ()).ok_or_else(|| {
+                    refuse(path, Problem::impossible("skip, buffer_one, buffer_all, cancel_other or allow_all"))
+                })
+            }
+            Self::CatchUp => {
+                let known = value.as_str().ok_or_else(|| wrong("a text")).map(CatchUp::of)?;
+                known.map(|_| ()).ok_or_else(|| refuse(path, Problem::impossible("none, last or all")))
+            }
             Self::Flag => value.as_bool().map(|_| ()).ok_or_else(|| wrong("true or false")),
             Self::Int => {
                 let fits = value.as_i64().filter(|number| i32::try_from(*number).is_ok());

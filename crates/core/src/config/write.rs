@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use super::Configuration;
 use super::control::Control;
-use super::document::{ControlEntry, Document, PoolEntry, RetryPolicyEntry, TargetEntry};
+use super::document::{ControlEntry, Document, PoolEntry, RetryPolicyEntry, ScheduleEntry, TargetEntry};
 use super::interval::AsInterval;
+use crate::schedule::{CatchUp, Overlap};
 use crate::time::Span;
 
 /// A JSON object that has only the given values.
@@ -112,16 +113,42 @@ impl From<&RetryPolicyEntry> for Value {
     }
 }
 
+impl From<&ScheduleEntry> for Value {
+    fn from(entry: &ScheduleEntry) -> Self {
+        let data = entry.task_data.as_ref().and_then(|json| serde_json::from_str::<Self>(json).ok());
+        let object = Object(Map::new())
+            .with("schedule", Some(entry.schedule.clone()))
+            .with("when", entry.when.clone())
+            .with("target", entry.target.clone())
+            .with("time_zone", entry.time_zone.clone())
+            .with("query", entry.query.clone())
+            .with("overlap", entry.overlap.map(Overlap::as_str))
+            .with("catch_up", entry.catch_up.map(CatchUp::as_str))
+            .with("priority", entry.priority)
+            .with("concurrency_pool", entry.concurrency_pool.clone())
+            .interval("timeout", entry.timeout)
+            .with("task_data", data)
+            .with("track_yielded", entry.track_yielded)
+            .with("source", entry.source.clone())
+            .with("retry", entry.retry.clone())
+            .interval("expires_after", entry.expires_after)
+            .with("paused", entry.paused);
+        Self::Object(object.0)
+    }
+}
+
 impl From<&Document> for Value {
     fn from(document: &Document) -> Self {
         let targets = document.targets.as_ref().map(|all| all.iter().map(Self::from).collect::<Vec<_>>());
         let pools = document.concurrency_pools.as_ref().map(|all| all.iter().map(Self::from).collect::<Vec<_>>());
         let policies = document.retry_policies.as_ref().map(|all| all.iter().map(Self::from).collect::<Vec<_>>());
+        let schedules = document.schedules.as_ref().map(|all| all.iter().map(Self::from).collect::<Vec<_>>());
         let object = Object(Map::new())
             .with("control", document.control.as_ref().map(Self::from))
             .with("targets", targets)
             .with("concurrency_pools", pools)
-            .with("retry_policies", policies);
+            .with("retry_policies", policies)
+            .with("schedules", schedules);
         Self::Object(object.0)
     }
 }
@@ -136,7 +163,7 @@ macro_rules! as_json {
     )+};
 }
 
-as_json!(ControlEntry TargetEntry PoolEntry RetryPolicyEntry Document);
+as_json!(ControlEntry TargetEntry PoolEntry RetryPolicyEntry ScheduleEntry Document);
 
 impl<'de> Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -163,6 +190,7 @@ as_part! {
     TargetEntry by |it| serde_json::json!({"targets": [it]}), |document| document.targets?.pop();
     PoolEntry by |it| serde_json::json!({"concurrency_pools": [it]}), |document| document.concurrency_pools?.pop();
     RetryPolicyEntry by |it| serde_json::json!({"retry_policies": [it]}), |document| document.retry_policies?.pop();
+    ScheduleEntry by |it| serde_json::json!({"schedules": [it]}), |document| document.schedules?.pop();
 }
 
 /// Serializes as the entry that sets all of these settings.

@@ -261,8 +261,7 @@ fn what_is_not_given_is_left_out_of_the_json_and_an_empty_list_is_not() {
         takeover_grace: Some(Span::seconds(3)),
         ..ControlEntry::default()
     };
-    let document =
-        Document { control: Some(control), targets: Some(vec![]), concurrency_pools: None, retry_policies: None };
+    let document = Document { control: Some(control), targets: Some(vec![]), ..Document::default() };
     let expected = json!({
         "control": { "idle_sleep": 0.25, "takeover_grace": "3 seconds" },
         "targets": [],

@@ -528,7 +528,77 @@ async fn the_options_of_a_schedule_are_those_of_its_tasks<E: Engine>() {
     fixture.assert_holds("select count(*) = 1 from async.task where schedule is null and scheduled_for is null").await;
 }
 
+async fn a_configuration_owns_the_schedules_that_it_made<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    fixture.schedule("mine", "'@daily', 'select 1', 'there'").await;
+    let load = json!({
+        "schedule": "load", "when": "every 1 hour", "query": "select 1", "target": "there", "priority": 3,
+        "timeout": "5 minutes", "overlap": "allow_all",
+    });
+    let totals =
+        json!({ "schedule": "totals", "when": "@daily", "query": "select 2", "target": "there", "paused": true });
+    fixture.configure(&json!({ "schedules": [load, totals] })).await;
+    fixture.miss("load", 1, "30 seconds").await;
+    fixture.wait_for_tasks("load", 1).await;
+    fixture
+        .assert_holds("select priority = 3 and manual_timeout = '5 minutes' and query = 'select 1' from async.task")
+        .await;
+    for (sql, says) in [
+        (
+            "select async.schedule('load', '@daily', 'select 1', 'there')",
+            "schedule 'load': async.configure has made this schedule",
+        ),
+        ("select async.unschedule('load')", "schedule 'load': async.configure has made this schedule"),
+    ] {
+        let (code, message) = fixture.refused(sql).await;
+        assert_eq!((code.as_str(), message.as_str()), ("PA0A2", says));
+    }
+    // A key that is missing leaves the schedules alone, and so does a document that is refused.
+    fixture.configure(&json!({ "control": { "workers": 6 } })).await;
+    for (schedules, says) in [
+        (json!([{ "schedule": "mine" }]), "schedules[0].when: is required"),
+        (
+            json!([{ "schedule": "mine", "when": "@daily", "query": "select 1", "target": "there" }]),
+            "schedules[0]: the role ",
+        ),
+        (json!([{ "schedule": "new", "when": "@daily", "query": "select 1" }]), "schedules[0].target: is required"),
+        (
+            json!([load, { "schedule": "new", "when": "0 99 * * *", "query": "select 1", "target": "there" }]),
+            "schedules[1].when: ",
+        ),
+        (json!([{ "schedule": "load", "target": "nowhere" }]), "schedules[0]: there is no target 'nowhere'"),
+        (json!([{ "schedule": "load", "time_zone": "Mars" }]), "schedules[0].time_zone: there is no time zone 'Mars'"),
+        (json!([{ "schedule": "load", "overlap": "maybe" }]), "schedules[0].overlap: must be one of skip, "),
+        (json!([{ "schedule": "load" }, { "schedule": "load" }]), "schedules[1].schedule: 'load' is given twice"),
+        (json!([{ "schedule": "load", "wen": 1 }]), "schedules[0].wen: is no setting"),
+    ] {
+        let document = json!({ "schedules": schedules });
+        let (code, message) = fixture.refused(&format!("select async.configure($pgasync${document}$pgasync$)")).await;
+        assert_eq!(code, "PA060", "{message}");
+        assert!(message.starts_with(says), "{message}");
+    }
+    fixture
+        .assert_holds("select array_agg(schedule || configured order by schedule) = '{loadtrue,minefalse,totalstrue}' from async.schedule")
+        .await;
+    // A setting that is left out keeps its value, and a row of the table can be given back.
+    let rows =
+        fixture.text("select jsonb_agg(to_jsonb(s)) from async.schedule s where configured").await.expect("rows");
+    fixture
+        .run(&format!("select async.configure(jsonb_build_object('schedules', $pgasync${rows}$pgasync$::jsonb))"))
+        .await;
+    fixture.configure(&json!({ "schedules": [{ "schedule": "load", "priority": 4 }] })).await;
+    fixture
+        .assert_holds(
+            "select count(*) = 2 and bool_and(schedule = 'mine' or priority = 4 and timeout = '5 minutes'
+               and last_fired is not null and next_time > now()) from async.schedule",
+        )
+        .await;
+    fixture.configure(&json!({ "schedules": [] })).await;
+    fixture.assert_holds("select array_agg(schedule) = '{mine}' from async.schedule").await;
+}
+
 conformance!(
+    a_configuration_owns_the_schedules_that_it_made,
     a_sleeping_leader_fires_each_time_once_and_in_time,
     missed_times_fire_as_catch_up_says,
     a_time_is_skipped_while_the_task_before_it_is_unfinished,

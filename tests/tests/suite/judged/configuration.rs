@@ -118,6 +118,19 @@ fn documents() -> Vec<Value> {
         json!({"retry_policies": [{"retry_policy": "used", "backoff": 0.999}]}),
         json!({"retry_policies": [{"retry_policy": "used", "backoff": 100.001}]}),
         json!({"retry_policies": [{"retry_policy": "used", "jitter": 1.001}]}),
+        json!({"schedules": {}}),
+        json!({"schedules": []}),
+        json!({"schedules": [{}]}),
+        json!({"schedules": [7]}),
+        json!({"schedules": [{"schedule": "s"}]}),
+        json!({"schedules": [{"schedule": "s", "when": "@daily"}]}),
+        json!({"schedules": [{"schedule": "s", "when": "@daily", "query": "select 1", "target": "there"}]}),
+        json!({"schedules": [{"schedule": "s", "when": 7, "query": "select 1", "target": "there"}]}),
+        json!({"schedules": [schedule("s", "overlap", &json!("maybe"))]}),
+        json!({"schedules": [schedule("s", "catch_up", &json!("maybe"))]}),
+        json!({"schedules": [schedule("s", "catch_up", &json!("all"))]}),
+        json!({"schedules": [schedule("s", "overlap", &json!("allow_all")), schedule("s", "priority", &json!(1))]}),
+        json!({"schedules": [schedule("s", "last_time", &json!(7)), schedule("t", "paused", &json!(true))]}),
     ];
     for length in [127, 128] {
         // Of two bytes each.
@@ -174,6 +187,24 @@ fn documents() -> Vec<Value> {
         {
             documents.push(json!({"retry_policies": [{"retry_policy": "used", key: value}]}));
         }
+        for key in [
+            "overlap",
+            "catch_up",
+            "priority",
+            "concurrency_pool",
+            "timeout",
+            "task_data",
+            "track_yielded",
+            "source",
+            "retry",
+            "expires_after",
+            "paused",
+            "owner",
+            "next_time",
+        ] {
+            documents.push(json!({"schedules": [schedule("s", key, &value)]}));
+        }
+        documents.push(json!({"schedules": [{"schedule": value, "when": "@daily", "target": "tag:none"}]}));
         documents.push(json!({"retry_policies": [{"retry_policy": "used"}, {"retry_policy": value}]}));
         documents.push(json!({"targets": [{"target": value, "connection_string": ""}]}));
         documents.push(json!({"concurrency_pools": [{"concurrency_pool": "p", "max_workers": value}]}));
@@ -183,6 +214,13 @@ fn documents() -> Vec<Value> {
         documents.push(json!({"concurrency_pools": [{"concurrency_pool": value, "max_workers": 1}]}));
     }
     documents
+}
+
+/// A schedule without a target at present, so that the server has nothing to check there.
+fn schedule(name: &str, key: &str, value: &Value) -> Value {
+    let mut schedule = json!({"schedule": name, "when": "@daily", "query": "select 1", "target": "tag:none"});
+    schedule[key] = value.clone();
+    schedule
 }
 
 /// A random document of a few settings and names. Most of them are valid.
@@ -242,6 +280,18 @@ fn generated(seed: &mut Seed) -> Value {
         ("unknown", &["true", "false"]),
         ("may_run_twice", &["true", "false"]),
     ];
+    const OF_SCHEDULES: [(&str, &[&str]); 10] = [
+        ("overlap", &["\"skip\"", "\"buffer_one\"", "\"buffer_all\"", "\"cancel_other\"", "\"allow_all\""]),
+        ("catch_up", &["\"none\"", "\"last\"", "\"last\"", "\"all\""]),
+        ("priority", &["-1", "5"]),
+        ("concurrency_pool", &["\"p\""]),
+        ("timeout", &["\"5 minutes\"", "\"1 mon\""]),
+        ("task_data", &["{\"a\": [1, null]}", "7"]),
+        ("track_yielded", &["true", "false"]),
+        ("source", &["\"nightly\""]),
+        ("expires_after", &["\"2 hours\""]),
+        ("paused", &["true", "false"]),
+    ];
     const NAMES: [&str; 7] = ["a", "b", "c", "there", "gone", "async.self", "p"];
 
     let values = values();
@@ -289,9 +339,18 @@ fn generated(seed: &mut Seed) -> Value {
         policies.extend(kept.iter().map(|name| json!({"retry_policy": name})));
         document.insert("retry_policies".to_owned(), Value::Array(policies));
     }
+    if seed.chance(40) {
+        let mut schedules = list(seed, "schedule", &OF_SCHEDULES);
+        for schedule in schedules.iter_mut().filter_map(Value::as_object_mut) {
+            for (key, value) in [("when", "@daily"), ("query", "select 1"), ("target", "tag:none")] {
+                schedule.insert(key.to_owned(), json!(value));
+            }
+        }
+        document.insert("schedules".to_owned(), Value::Array(schedules));
+    }
     if seed.chance(2) {
         document.insert(
-            (*seed.pick(&["control", "targets", "concurrency_pools", "retry_policies", "x"])).to_owned(),
+            (*seed.pick(&["control", "targets", "concurrency_pools", "retry_policies", "schedules", "x"])).to_owned(),
             seed.pick(&values).clone(),
         );
     }
@@ -340,6 +399,26 @@ fn tables(configuration: &Configuration) -> Value {
         });
         (name.clone(), row)
     });
+    let schedules = configuration.schedules.iter().map(|(name, schedule)| {
+        let row = json!({
+            "when": schedule.when,
+            "target": schedule.target,
+            "time_zone": schedule.time_zone,
+            "query": schedule.query,
+            "overlap": schedule.overlap,
+            "catch_up": schedule.catch_up,
+            "priority": schedule.priority,
+            "concurrency_pool": schedule.concurrency_pool,
+            "timeout": schedule.timeout.map(Span::as_micros),
+            "task_data": schedule.task_data.as_ref().map(|json| serde_json::from_str::<Value>(json).expect("JSON")),
+            "track_yielded": schedule.track_yielded,
+            "source": schedule.source,
+            "retry": schedule.retry,
+            "expires_after": schedule.expires_after.map(Span::as_micros),
+            "paused": schedule.paused,
+        });
+        (name.clone(), row)
+    });
     json!({
         "control": {
             "enabled": control.enabled,
@@ -366,6 +445,7 @@ fn tables(configuration: &Configuration) -> Value {
         "targets": targets.collect::<Map<_, _>>(),
         "pools": pools.collect::<Map<_, _>>(),
         "policies": policies.collect::<Map<_, _>>(),
+        "schedules": schedules.collect::<Map<_, _>>(),
     })
 }
 

@@ -19,7 +19,7 @@ declare
   end;
   v_interval interval;
 begin
-  if in_kind = 'ignored' or v_type = 'null' then
+  if in_kind in ('ignored', 'any') or v_type = 'null' then
     return;
   end if;
   if async.describe_json_type(v_type) <> v_wanted then
@@ -94,6 +94,12 @@ begin
       select from jsonb_array_elements(in_value) r where octet_length(r #>> '{}') > async.name_bytes_max())
     then
       perform async.refuse_configuration(in_path, format('no tag must be longer than %s bytes', async.name_bytes_max()));
+    end if;
+  elsif in_kind in ('overlap', 'catch up') then
+    if v_text <> all (case in_kind when 'overlap' then async.schedule_overlaps() else async.schedule_catch_ups() end) then
+      perform async.refuse_configuration(in_path, format('must be one of %s, not %L', array_to_string(
+        case in_kind when 'overlap' then async.schedule_overlaps() else async.schedule_catch_ups() end, ', '),
+        left(v_text, 100)));
     end if;
   elsif in_kind = 'sqlstates' then
     if jsonb_array_length(in_value) > c_sqlstates_max or exists (

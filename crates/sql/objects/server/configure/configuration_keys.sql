@@ -1,4 +1,4 @@
--- Purpose: the keys that async.configure accepts: the columns of the four tables, and max_workers
+-- Purpose: the keys that async.configure accepts: the columns of the five tables, and max_workers
 --   for a target.
 -- Returns: section, key and kind (see async.check_setting).
 -- Raises: nothing. Locks: none.
@@ -62,5 +62,32 @@ as $function$
     ('retry_policy', 'timeouts', 'bool'),
     ('retry_policy', 'unreachable', 'bool'),
     ('retry_policy', 'unknown', 'bool'),
-    ('retry_policy', 'may_run_twice', 'bool')
+    ('retry_policy', 'may_run_twice', 'bool'),
+    ('schedule', 'schedule', 'name'),
+    ('schedule', 'when', 'text'),
+    ('schedule', 'time_zone', 'name'),
+    ('schedule', 'query', 'text'),
+    ('schedule', 'target', 'name'),
+    ('schedule', 'overlap', 'overlap'),
+    ('schedule', 'catch_up', 'catch up'),
+    ('schedule', 'priority', 'int'),
+    ('schedule', 'concurrency_pool', 'name'),
+    ('schedule', 'timeout', 'timeout'),
+    ('schedule', 'task_data', 'any'),
+    ('schedule', 'track_yielded', 'bool'),
+    ('schedule', 'source', 'name'),
+    ('schedule', 'retry', 'name'),
+    ('schedule', 'expires_after', 'timeout'),
+    ('schedule', 'paused', 'bool'),
+    ('schedule', 'owner', 'ignored'),
+    ('schedule', 'configured', 'ignored'),
+    ('schedule', 'last_time', 'ignored'),
+    ('schedule', 'next_time', 'ignored'),
+    ('schedule', 'look_at', 'ignored'),
+    ('schedule', 'last_fired', 'ignored'),
+    ('schedule', 'last_task_id', 'ignored'),
+    ('schedule', 'last_skipped', 'ignored'),
+    ('schedule', 'last_refused', 'ignored'),
+    ('schedule', 'last_refusal', 'ignored'),
+    ('schedule', 'refusal_logged', 'ignored')
 $function$;

@@ -1,6 +1,5 @@
 -- Purpose: async.unschedule, async.pause_schedule and async.resume_schedule (in_change: remove, pause,
 --   resume) for the role that read in_ticket from async.caller. Its owner and administrators may do so.
---   Times during a pause pass; times that wait for the end of a task go on waiting after it.
 -- Returns: the next time of a schedule that is not paused then.
 -- Raises: PA0A3 for an unknown schedule, PA0A4 for a schedule of another role, PA0A2 for the removal of
 --   a schedule that async.configure has made; insufficient_privilege for a ticket that is not that of the
@@ -12,7 +11,6 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_now constant timestamptz := clock_timestamp();
   v_path constant text := format('schedule %s', coalesce(quote_literal(left(in_name, 100)), 'null'));
   s async.schedule;
 begin
@@ -33,21 +31,9 @@ begin
     end if;
     delete from async.schedule o where o.schedule = in_name;
     return null;
-  elsif in_change = 'pause' then
-    update async.schedule o set paused = true, look_at = null where o.schedule = in_name and not o.paused;
-    return null;
-  elsif s.paused then
-    if s.next_time <= v_now then
-      s.last_time := async.newest_time(s."when", s.time_zone, s.next_time, v_now);
-      s.next_time := async.next_time(s."when", s.time_zone, s.last_time);
-    end if;
-    update async.schedule o
-    set paused = false, last_time = s.last_time, next_time = s.next_time,
-      look_at = case when exists (select from async.schedule_wait w where w.schedule = in_name) then v_now
-        else s.next_time end
-    where o.schedule = in_name;
-    perform async.wake_leader();
   end if;
+  s.next_time := async.set_paused(in_name, in_change = 'pause', clock_timestamp());
+  perform async.wake_leader();
   return s.next_time;
 end
 $function$;

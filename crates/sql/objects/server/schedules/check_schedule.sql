@@ -11,8 +11,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_overlaps constant text[] := '{skip,buffer_one,buffer_all,cancel_other,allow_all}';
-  c_catch_ups constant text[] := '{none,last,all}';
+  c_overlaps constant text[] := async.schedule_overlaps();
+  c_catch_ups constant text[] := async.schedule_catch_ups();
   s constant async.schedule := in_schedule;
   v_target text;
   v_hint text;

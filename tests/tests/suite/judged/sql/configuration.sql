@@ -29,7 +29,12 @@ create function judged.tables() returns jsonb language sql as $$
       select coalesce(jsonb_object_agg(p.retry_policy, to_jsonb(p) - 'retry_policy' || jsonb_build_object(
         'delay', judged.length(p.delay), 'delay_max', judged.length(p.delay_max),
         'backoff', (p.backoff * 1000)::int, 'jitter', (p.jitter * 1000)::int)), '{}')
-      from async.retry_policy p))
+      from async.retry_policy p),
+    'schedules', (
+      select coalesce(jsonb_object_agg(s.schedule, to_jsonb(s) - 'schedule' - array(
+          select k.out_key from async.configuration_keys() k where k.out_section = 'schedule' and k.out_kind = 'ignored')
+        || jsonb_build_object('timeout', judged.length(s.timeout), 'expires_after', judged.length(s.expires_after))), '{}')
+      from async.schedule s where s.configured))
 $$;
 
 -- What each document of each chain is refused with, or what it makes of the tables; nothing stays of any chain.
