@@ -330,6 +330,21 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0026_client_schedules.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0026_client_schedules') then
+    execute $ddl$
+-- The schedule that pushed a task, and the time for which it did.
+alter table async.task
+  add column schedule text,
+  add column scheduled_for timestamptz;
+$ddl$;
+    insert into async.migration (migration) values ('0026_client_schedules');
+  end if;
+end
+$migrate$;
+
 -- common/lock_class
 -- Purpose: the first key of the advisory locks of earlier versions. A leader of such a version asks
 --   for it when it falls asleep, before it notices that the schema was replaced.
@@ -814,10 +829,36 @@ as $function$
   select pg_has_role(in_role, n.nspowner, 'usage') from pg_namespace n where n.nspname = 'async'
 $function$;
 
+-- caller/granted_scope
+-- Purpose: the targets that a role was granted. A grant counts for the roles that have the privileges of
+--   its grantee, as for EXECUTE.
+-- Returns: async.scope_t, without nulls.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.granted_scope(in_role name) returns async.scope_t
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_scope async.scope_t := row('{}', false)::async.scope_t;
+  v_grant record;
+begin
+  for v_grant in
+    select g.targets, g.reaches_self
+    from async.role_grant g
+    where pg_has_role(in_role, g.grantee::oid, 'usage')
+  loop
+    v_scope.targets := v_scope.targets || v_grant.targets;
+    v_scope.reaches_self := v_scope.reaches_self or v_grant.reaches_self;
+  end loop;
+  return v_scope;
+end
+$function$;
+
 -- caller/scope_of
 -- Purpose: the targets that a caller may use, of those in in_within (null: any). The caller is the
---   role that read the ticket from async.caller in this transaction. A grant counts for the roles
---   that have the privileges of its grantee, as for EXECUTE. The owner of the schema needs no grant.
+--   role that read the ticket from async.caller in this transaction. The owner of the schema needs no
+--   grant (async.granted_scope).
 -- Returns: async.scope_t, without nulls.
 -- Raises: 42501 when the ticket is not that of the caller.
 -- Locks: none.
@@ -827,8 +868,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_scope async.scope_t := row('{}', false)::async.scope_t;
-  v_grant record;
+  v_scope async.scope_t;
   v_is_owner bool;
 begin
   -- The same expression as in async.caller.
@@ -845,14 +885,7 @@ begin
   if v_is_owner then
     return coalesce(in_within, row('{*}', true)::async.scope_t);
   end if;
-  for v_grant in
-    select g.targets, g.reaches_self
-    from async.role_grant g
-    where pg_has_role(in_caller, g.grantee::oid, 'usage')
-  loop
-    v_scope.targets := v_scope.targets || v_grant.targets;
-    v_scope.reaches_self := v_scope.reaches_self or v_grant.reaches_self;
-  end loop;
+  v_scope := async.granted_scope(in_caller);
   if in_within is null then
     return v_scope;
   end if;
@@ -1847,7 +1880,8 @@ declare
     push_task,push,push_many,push_many_as,push_many_forwarded,push_each,targets,targets_as,targets_forwarded,
     finish,request_finish,cancel,defer,restart_task,restart,restart_as,restart_forwarded,restart_many_forwarded,
     get_tasks,pull_as,get_tasks_forwarded,wait_for_latch,wait_for,forward_wait_for,await_ends,
-    task_execution_state,interval_pretty,next_time}';
+    task_execution_state,interval_pretty,next_time,schedule,schedule_as,unschedule,pause_schedule,resume_schedule,
+    change_schedule_as}';
   c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server_as,log,tail,tail_once,
     worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,references_secret,leader_exists,
     discover_lanes,pool_limit,leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
@@ -1876,6 +1910,10 @@ begin
     union all
     select 'select on async.attempt'
     where to_regclass('async.attempt') is not null
+    union all
+    -- It shows the texts of schedules to their owners only.
+    select 'select on async.v_schedule'
+    where to_regclass('async.v_schedule') is not null
     union all
     select 'select on async.caller'
     union all
@@ -2305,6 +2343,10 @@ comment on column async.task.unique_key is
 comment on column async.task.unique_while is
   'How long the task has its unique key: unfinished, until its end, or waiting, until its first '
   'claim. Null without a key.';
+comment on column async.task.schedule is
+  'The schedule that pushed the task. Null for a task that a client pushed.';
+comment on column async.task.scheduled_for is
+  'The time of the schedule for which it pushed the task. Null without a schedule.';
 
 comment on table async.role_grant is
   'What async.grant_client and async.grant_admin gave to which roles. async.v_grant shows it.';

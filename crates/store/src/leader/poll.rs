@@ -132,6 +132,7 @@ impl LeaderSession {
             self.configuration_version = Some(version);
         }
         self.reread(&left, results).await?;
+        let due = [due, self.firing.news(time(state, "fires_at"), now)].into_iter().flatten().min();
         results.inputs.push(Input::Polled { lanes, arrivals, due, requests, latch, writers });
         // Arrivals are read from this snapshot on only when these have been passed on.
         self.polled = Some(snapshot);

@@ -34,6 +34,8 @@ statements! {
         from async.request where request_id > $1 order by request_id limit $2",
     dismiss: "delete from async.request where request_id = any ($1)",
     sweep: "select * from async.lead_sweep($1, $2, $3)",
+    // In the time of the server, since the clock of this process may be a little ahead.
+    fire: "select async.fire_schedules(clock_timestamp()) as next",
     // The statement may run twice for a session, when the answer to the first run was lost.
     register: "select * from async.lead_register($1, $2)",
     unregister: "delete from async.session where session_id = any ($1)",
@@ -48,7 +50,8 @@ statements! {
     // read some of them again, and misses none.
     poll: "select txid_current_snapshot()::text as snapshot, c.enabled, l.resign_epoch, async.latch_number() as latch,
           exists (select from async.request) as has_requests, clock_timestamp() as now, async.schema_fingerprint() as fingerprint,
-          concat_ws(' ', c.xmin, t.n, t.x, p.n, p.x) as configured
+          concat_ws(' ', c.xmin, t.n, t.x, p.n, p.x) as configured,
+          (select s.look_at from async.schedule s where s.look_at is not null order by s.look_at limit 1) as fires_at
         from async.control c
         cross join async.leader l
         cross join (select count(*) as n, sum(i.xmin::text::numeric) as x from async.target i) t

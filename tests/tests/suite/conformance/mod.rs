@@ -54,6 +54,7 @@ mod queries;
 mod restart;
 mod retries;
 mod routines;
+mod schedules;
 mod scripts_of_the_original;
 mod sessions_are_clean;
 mod sessions_at_targets;

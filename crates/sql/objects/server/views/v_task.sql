@@ -34,5 +34,7 @@ select
   t.unique_key,
   t.unique_while,
   t.attempt,
-  t.retry
+  t.retry,
+  t.schedule,
+  t.scheduled_for
 from async.task t;
