@@ -952,6 +952,22 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0026_waiting_deadlines.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0026_waiting_deadlines') then
+    execute $ddl$
+-- The deadlines of unfinished tasks that run no query. A plain task is never in it, so it leaves no entries here
+-- while an old snapshot is held. Two columns, so that no other index gives the order.
+create index task_waiting_deadline on async.task (times_up, task_id)
+  where (times_up is not null or yielded is not null) and processed is null
+    and (consumed is null or yielded is not null or query is null);
+$ddl$;
+    insert into async.migration (migration) values ('0026_waiting_deadlines');
+  end if;
+end
+$migrate$;
+
 -- migrations/0026_schedules.sql
 do $migrate$
 begin
@@ -1287,7 +1303,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '13f4caba7502893d'::text
+  select 'cd89e22b24041727'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -10253,8 +10269,8 @@ $function$;
 -- leader/stages/poll
 -- Purpose: a poll: reads the tasks that became READY since the last poll (async.lead_arrivals), and
 --   those whose backoff has ended, and notes the fronts of their lanes. The setting pgasync.polled_to
---   has the snapshot of the last poll; without it, and after more arrivals than can be read one by one,
---   the lanes are read. It is a setting, so the error of a stage undoes the poll.
+--   has the snapshot of the last poll; without it, and after a very large number of arrivals, all lanes
+--   are read. It is a setting, so the error of a stage undoes the poll.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -10264,6 +10280,8 @@ language plpgsql
 as $function$
 declare
   c_arrivals_max constant int := 1000;
+  -- The lanes of so many are read in about 40 ms.
+  c_arrivals_of_lanes_max constant int := 50000;
   c_lanes_max constant int := 1000000;
   v_since constant text := case when in_lanes then '' else coalesce(current_setting('pgasync.polled_to', true), '') end;
   -- It precedes all reads. What becomes visible after it is an arrival of the next poll.
@@ -10279,8 +10297,11 @@ begin
       count(*)
     into v_fronts, v_arrivals
     from async.lead_arrivals(v_since::txid_snapshot, c_arrivals_max + 1) a;
+    if v_arrivals > c_arrivals_max then
+      v_fronts := async.arrival_lanes(v_since::txid_snapshot, c_arrivals_of_lanes_max);
+    end if;
   end if;
-  if v_since = '' or v_arrivals > c_arrivals_max then
+  if v_since = '' or v_arrivals > c_arrivals_max and v_fronts is null then
     v_fronts := array(select f from async.lane_fronts(false, '', '', c_lanes_max) f)
       || array(select f from async.lane_fronts(true, '', '', c_lanes_max) f);
   end if;
@@ -10411,10 +10432,13 @@ language plpgsql
 as $function$
 declare
   -- A lane is read again in a further round only if others are before it, or if more of its tasks are
-  -- claimed than a round has read. The first round reads the share of a lane in the workers, four at least,
-  -- and one more task, and each further one eight times as many.
+  -- claimed than a round has read. The first round reads one more task of a lane than its share in the
+  -- workers, or than was claimed of a lane in the last cycles (the session setting pgasync.claim_depth, which
+  -- doubles when a round has read too few), and each further one eight times as many.
   c_rounds_max constant int := 8;
   c_lanes_more constant int := 16;
+  c_depth_decay constant float8 := 0.97;
+  c_depth_max constant float8 := 64;
   -- A task waits while the sessions of its target are busy and every other session is at another target.
   -- Its target gets a further session when tasks of the same priority overtake it that are so far behind it:
   -- while the distance grows, and otherwise once a second, since one session needs time to catch up.
@@ -10425,7 +10449,9 @@ declare
   v_skip constant bigint[] := async.tasks_backing_off(in_now);
   v_workers int;
   v_default interval;
-  v_depth int;
+  v_expected constant float8 := coalesce(nullif(current_setting('pgasync.claim_depth', true), ''), '1')::float8;
+  v_depth int := 0;
+  v_cut bool := false;
   v_lanes record;
   v_head record;
   v_idle record;
@@ -10471,11 +10497,12 @@ begin
     v_round := '{}';
     v_left := '{}';
     v_beyond := false;
-    v_depth := greatest(v_depth * 8, ceil(v_workers::numeric / cardinality(v_lanes.lanes))::int, 4);
+    v_depth := greatest(v_depth * 8, ceil(v_workers::float8 / cardinality(v_lanes.lanes)), ceil(v_expected));
     for v_head in
       select p.* from async.plan_claims(v_lanes.lanes, v_workers, v_skip, in_now, v_depth) p
     loop
       -- Tasks that were not read, of these lanes or of others, may be before it.
+      v_cut := v_cut or v_head.place = -1 is true and not v_beyond;
       v_beyond := v_beyond or v_head.place = -1 is true or (v_head.priority, v_head.entered, v_head.task_id)
         > (v_lanes.next_priority, v_lanes.next_entered, v_lanes.next_id) is true;
       if v_head.place = 0 and (v_waits_id is null
@@ -10561,6 +10588,10 @@ begin
     v_more := v_number = c_rounds_max;
   end loop;
 
+  if v_cut or v_expected > 1 then
+    perform set_config('pgasync.claim_depth', (case when v_cut then least(ceil(v_expected) * 2, c_depth_max)
+      else greatest(v_expected * c_depth_decay, 1) end)::text, false);
+  end if;
   if v_wanted <> '{}' then
     update pg_temp.leader_target t set wanted = n.wanted
     from (select w.target, count(*)::int as wanted from unnest(v_wanted) w(target) group by w.target) n
@@ -13636,6 +13667,55 @@ begin
 end
 $function$;
 
+-- both_engines/arrival_lanes
+-- Purpose: the lanes of the tasks that became READY since a snapshot, for more of them than are read
+--   one by one. The cost grows with the number of these tasks. To read their lanes from the front would
+--   cost more while an old snapshot is held, which keeps the index entries of all tasks that ended.
+-- Returns: each lane with the position after which these tasks are: the least priority, the least time
+--   and the least number of them. Null if more than in_max tasks became READY.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.arrival_lanes(in_since txid_snapshot, in_max int)
+returns async.lane_t[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+declare
+  v_after constant bigint := txid_snapshot_xmax(in_since);
+  v_open constant bigint[] := array(select txid_snapshot_xip(in_since));
+  v_lanes async.lane_t[];
+  v_tasks bigint;
+begin
+  select
+    coalesce(array_agg(row(l.pool, l.target, l.pullable, l.priority, l.entered, l.task_id - 1, null, null)::async.lane_t)
+      filter (where l.priority is not null), '{}'),
+    sum(l.tasks)
+  into v_lanes, v_tasks
+  from (
+    select coalesce(t.concurrency_pool, t.target) as pool, t.target, t.query is null as pullable, count(*) as tasks,
+      -- Tasks with eligible_when wait for that time, and are not in the queue yet.
+      min(t.priority) filter (where t.eligible_when is null) as priority,
+      min(t.entered) filter (where t.eligible_when is null) as entered,
+      min(t.task_id) filter (where t.eligible_when is null) as task_id
+    from (
+      select a.* from async.task a
+      where a.arrived >= v_after and a.arrived is not null
+        and a.consumed is null and a.processed is null and a.yielded is null
+      union all
+      select a.* from async.task a
+      where a.arrived = any (v_open) and a.arrived is not null
+        and a.consumed is null and a.processed is null and a.yielded is null
+      limit in_max + 1
+    ) t
+    where t.query is not null or t.tracked is distinct from true
+    group by 1, 2, 3
+  ) l;
+  return case when coalesce(v_tasks, 0) <= in_max then v_lanes end;
+end
+$function$;
+
 -- external_leader/lead_sweep
 -- Purpose: promotes deferred tasks whose time has come, and finds overdue tasks that run no query.
 -- Returns: the lanes of the promoted tasks; the overdue tasks; when to sweep again (null: nothing
@@ -13687,6 +13767,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_sort = off
 as $function$
 begin
   out_overdue := array(
@@ -13701,7 +13782,7 @@ begin
      where (t.times_up is not null or t.yielded is not null) and t.processed is null
        and t.times_up > in_now and t.times_up < 'infinity'
        and (t.consumed is null or t.yielded is not null or t.query is null)
-     order by t.times_up
+     order by t.times_up, t.task_id
      limit 1),
     (select t.eligible_when from async.task t
      where t.eligible_when is not null and t.processed is null

@@ -109,7 +109,7 @@ pub(crate) const SERVER: Part = Part {
         "0006_write_transaction", "0007_renamed_functions", "0008_search_paths", "0009_server_grants", "0010_limits",
         "0011_election", "0012_wake_up", "0013_max_sessions", "0014_arrivals", "0015_results",
         "0016_upkeep", "0017_polls", "0018_schedules", "0019_push_options", "0020_retries", "0022_restarts",
-        "0024_depth_of_claims", "0025_limits_on_starts", "0026_schedules"),
+        "0024_depth_of_claims", "0025_limits_on_starts", "0026_waiting_deadlines", "0026_schedules"),
     objects: files!("objects/server":
         "election/is_advisory_lock",
         "election/random_key",
@@ -435,6 +435,7 @@ pub(crate) const SERVER: Part = Part {
         "external_leader/lead_mark",
         "external_leader/lead_heads",
         "both_engines/lead_arrivals",
+        "both_engines/arrival_lanes",
         "external_leader/lead_sweep",
         "external_leader/overdue_tasks_without_query",
         "both_engines/publish_state",

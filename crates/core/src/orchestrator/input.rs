@@ -112,11 +112,12 @@ pub enum Input {
     RoutinesDone,
     /// Answers [`Command::Poll`](crate::Command::Poll).
     Polled {
-        /// The lanes that may have waiting tasks at any position: all lanes with waiting tasks in
-        /// the first poll of a connection to the store, or if too many tasks arrived.
-        lanes: Vec<Lane>,
-        /// Every task that became READY since the last poll by the write of a client, and waits. A
-        /// task may be reported more than once.
+        /// The lanes that may have any number of further waiting tasks, and the position after which
+        /// these are: all lanes with waiting tasks, without a position, in the first poll of a
+        /// connection to the store; and if too many tasks arrived, their lanes.
+        lanes: Vec<(Lane, Option<QueuePosition>)>,
+        /// Every task that became READY since the last poll by the write of a client, and waits,
+        /// except those in `lanes`. A task may be reported more than once.
         arrivals: Vec<(Lane, Head)>,
         /// The first time at which a task that became READY since the last poll is to be promoted, or
         /// is overdue, or at which a schedule fires, if that has changed or has come; or any earlier

@@ -41,6 +41,10 @@ statements! {
     unregister: "delete from async.session where session_id = any ($1)",
     lanes: "select * from async.discover_lanes()",
     arrivals: "select * from async.lead_arrivals($1::text::txid_snapshot, $2)",
+    arrival_lanes: "select l.pool, l.target, l.pullable, l.after_priority as priority, l.after_entered as entered,
+          l.after_id as task_id, l.pool is null as too_many
+        from unnest(coalesce(async.arrival_lanes($1::text::txid_snapshot, $2),
+          array[null::async.lane_t])) as l",
     changed_tasks: "select async.take_changed_tasks()",
     // Its snapshot is older than that of the arrivals, which are read after it. So the next poll may
     // read some of them again, and misses none.
