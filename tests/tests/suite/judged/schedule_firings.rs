@@ -219,6 +219,11 @@ fn year(random: &mut Random) -> (Vec<Timestamp>, usize) {
                 far_back += 1;
                 -61 * 60 - 60
             }
+            // So far that the last quarter of an hour is more than an hour ahead, whenever it was.
+            3 => {
+                far_back += 1;
+                -80 * 60
+            }
             _ if near_change => 60,
             n if n < 40 => random.below(86_400),
             _ => random.below(3_600),
