@@ -34,5 +34,6 @@ select
   t.unique_key,
   t.unique_while,
   t.attempt,
-  t.retry
+  t.retry,
+  t.keep_result_for
 from async.task t;

@@ -100,7 +100,7 @@ begin
   end loop;
   if in_how = 'row' then
     select r.outcome into v_outcome
-    from async.write_row(row(-1, null, 'DEADLINE', in_now, null, null, null, null, null, null)::async.event_t, null) r;
+    from async.write_row(row(-1, null, 'DEADLINE', in_now, null, null, null, null, null, null, null)::async.event_t, null) r;
     if v_outcome is distinct from 'gone' then
       raise exception 'a row that does not exist is reported as %', v_outcome;
     end if;
