@@ -29,8 +29,8 @@ mod wire;
 pub use client::{
     Batch, CallError, Client, ConfigureError, KeyUntil, LatchError, LeaderStatistics, LogLine, NewTask, OnConflict,
     Period, PoolStatistics, Push, PushError, Pushed, ReadError, Refusal, RequestError, RequestReceipt, RestartError,
-    RunType, RunningTask, Statistics, TakeError, TakenTask, TargetState, TargetStatistics, TaskStatus, UniqueKey,
-    WaitError, WaitingLane,
+    RunType, RunningTask, Statistics, TakeError, TakenTask, TargetState, TargetStatistics, TaskResult, TaskStatus,
+    UniqueKey, WaitError, WaitingLane,
 };
 pub use install::{InstallError, SchemaPart, install};
 pub use leader::{

@@ -215,7 +215,9 @@ fn failure<'a>(row: &Row, task: &Task, event: &'a Event, intention: Option<&Inte
 fn ended(row: &Row, options: &TaskOptions, wanted: Option<Wanted>, outcome: &Outcome, now: Timestamp) -> Row {
     let stands = |(status, _, _): &Wanted| match outcome {
         Outcome::Error(_) => true,
-        Outcome::Ok | Outcome::OkWith(_) => !matches!(status, FinishStatus::Canceled | FinishStatus::TimedOut | FinishStatus::Paused),
+        Outcome::Ok | Outcome::OkWith(_) => {
+            !matches!(status, FinishStatus::Canceled | FinishStatus::TimedOut | FinishStatus::Paused)
+        }
         Outcome::Unknown(_) => *status != FinishStatus::Paused,
     };
     let success = if options.asynchronous_finish { FinishStatus::Yielded } else { FinishStatus::Finished };

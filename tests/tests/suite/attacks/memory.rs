@@ -137,7 +137,9 @@ async fn a_large_row_in_place_of_a_result_takes_no_memory() {
     for id in ids {
         fixture.end_within(id, ENDED_WITHIN).await.succeeded();
     }
-    fixture.assert_holds("select count(*) = 2 and bool_and(rows is null and error like '%too much%') from async.result").await;
+    fixture
+        .assert_holds("select count(*) = 2 and bool_and(rows is null and error like '%too much%') from async.result")
+        .await;
     // A target that keeps to the rules sends no more than it may.
     let push = "select async.push('select repeat(repeat(''x'', 10000), 30000)', 'there', keep_result => true)";
     let id = fixture.id(push, &[]).await;

@@ -67,8 +67,10 @@ async fn the_rows_of_each_kind_of_statement_are_kept<E: Engine>() {
         ("select ##flow.TASK_ID## > 0 as numbered", json!([{"numbered": true}])),
         (r"select 'it''s \ $pgasync1$ $$' as quoted", json!([{"quoted": r"it's \ $pgasync1$ $$"}])),
         ("select 'ä€😀' as wide, e'\\n\\t\"' as special", json!([{"wide": "ä€😀", "special": "\n\t\""}])),
-        ("select array[1, 2] as a, null::json as j, '{\"k\": [1]}'::jsonb as b, '1 day'::interval as i",
-         json!([{"a": [1, 2], "j": null, "b": {"k": [1]}, "i": "1 day"}])),
+        (
+            "select array[1, 2] as a, null::json as j, '{\"k\": [1]}'::jsonb as b, '1 day'::interval as i",
+            json!([{"a": [1, 2], "j": null, "b": {"k": [1]}, "i": "1 day"}]),
+        ),
     ] {
         assert_eq!(result_of(&fixture, query).await, Kept::all(rows), "{query}");
     }
@@ -88,7 +90,9 @@ async fn the_rows_of_each_kind_of_statement_are_kept<E: Engine>() {
     fixture.assert_holds("select bool_and(run = 1 and bytes >= 2 and error is null) from async.result").await;
     // Other tasks have none.
     fixture.run_task("select 1").await.succeeded();
-    fixture.assert_holds("select count(*) = count(*) filter (where keep_result_for = session_user) + 1 from async.task").await;
+    fixture
+        .assert_holds("select count(*) = count(*) filter (where keep_result_for = session_user) + 1 from async.task")
+        .await;
     fixture.assert_holds("select (select count(*) from async.task) = (select count(*) from async.result) + 1").await;
 }
 
@@ -103,7 +107,9 @@ async fn whole_rows_are_kept_up_to_the_limit_and_all_are_counted<E: Engine>() {
     let one_more = result_of(&fixture, "select n from generate_series(1001, 1086) n").await;
     assert_eq!((one_more.row_count, one_more.truncated, one_more.error), (Some(86), true, None));
     fixture
-        .assert_holds("select bytes = 1021 and jsonb_array_length(rows) = 85 and rows -> 84 ->> 'n' = '1085' from async.result")
+        .assert_holds(
+            "select bytes = 1021 and jsonb_array_length(rows) = 85 and rows -> 84 ->> 'n' = '1085' from async.result",
+        )
         .await;
     // A row that does not fit ends the array, also if a later one would fit.
     let query = "select repeat('x', case n when 2 then 5000 else 1 end) as x from generate_series(1, 4) n";

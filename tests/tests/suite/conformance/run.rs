@@ -41,8 +41,12 @@ async fn the_error_of_the_task_is_raised<E: Engine>() {
     let session = fixture.connect().await;
     for (call, code, message) in [
         ("call async.run('select 1 / 0', 'there')", "22012", "division by zero"),
-        ("call async.run('do $x$ begin raise exception ''no'' using errcode = ''ABC12'', detail = ''why''; end $x$',
-            'there')", "ABC12", "no"),
+        (
+            "call async.run('do $x$ begin raise exception ''no'' using errcode = ''ABC12'', detail = ''why''; end $x$',
+            'there')",
+            "ABC12",
+            "no",
+        ),
         ("call async.run('select pg_sleep(60)', 'there', timeout => '0.2 s')", "PA055", "is TIMED_OUT"),
         ("call async.run('select 1; select 2', 'there')", "PA01K", "several statements"),
         ("call async.run('select 1', 'nowhere')", "PA011", "nowhere"),
