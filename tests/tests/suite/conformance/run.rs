@@ -97,7 +97,7 @@ async fn a_caller_that_cannot_commit_is_told_before_anything_is_pushed<E: Engine
 
 async fn the_task_of_a_canceled_caller_goes_on<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
-    let caller = "set statement_timeout = '1.5 s'; call async.run('select 5 as n from pg_sleep(3)', 'there')";
+    let caller = "set statement_timeout = '1500ms'; call async.run('select 5 as n from pg_sleep(3)', 'there')";
     let (first, second) = caller.split_once("; ").expect("two statements");
     let session = fixture.connect().await;
     session.batch_execute(first).await.expect("it sets it");
