@@ -330,6 +330,21 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0026_client_schedules.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0026_client_schedules') then
+    execute $ddl$
+-- The schedule that pushed a task, and the time for which it did.
+alter table async.task
+  add column schedule text,
+  add column scheduled_for timestamptz;
+$ddl$;
+    insert into async.migration (migration) values ('0026_client_schedules');
+  end if;
+end
+$migrate$;
+
 -- migrations/0027_client_results.sql
 do $migrate$
 begin
@@ -855,10 +870,36 @@ as $function$
   select pg_has_role(in_role, n.nspowner, 'usage') from pg_namespace n where n.nspname = 'async'
 $function$;
 
+-- caller/granted_scope
+-- Purpose: the targets that a role was granted. A grant counts for the roles that have the privileges of
+--   its grantee, as for EXECUTE.
+-- Returns: async.scope_t, without nulls.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.granted_scope(in_role name) returns async.scope_t
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_scope async.scope_t := row('{}', false)::async.scope_t;
+  v_grant record;
+begin
+  for v_grant in
+    select g.targets, g.reaches_self
+    from async.role_grant g
+    where pg_has_role(in_role, g.grantee::oid, 'usage')
+  loop
+    v_scope.targets := v_scope.targets || v_grant.targets;
+    v_scope.reaches_self := v_scope.reaches_self or v_grant.reaches_self;
+  end loop;
+  return v_scope;
+end
+$function$;
+
 -- caller/scope_of
 -- Purpose: the targets that a caller may use, of those in in_within (null: any). The caller is the
---   role that read the ticket from async.caller in this transaction. A grant counts for the roles
---   that have the privileges of its grantee, as for EXECUTE. The owner of the schema needs no grant.
+--   role that read the ticket from async.caller in this transaction. The owner of the schema needs no
+--   grant (async.granted_scope).
 -- Returns: async.scope_t, without nulls.
 -- Raises: 42501 when the ticket is not that of the caller.
 -- Locks: none.
@@ -868,8 +909,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_scope async.scope_t := row('{}', false)::async.scope_t;
-  v_grant record;
+  v_scope async.scope_t;
   v_is_owner bool;
 begin
   -- The same expression as in async.caller.
@@ -886,14 +926,7 @@ begin
   if v_is_owner then
     return coalesce(in_within, row('{*}', true)::async.scope_t);
   end if;
-  for v_grant in
-    select g.targets, g.reaches_self
-    from async.role_grant g
-    where pg_has_role(in_caller, g.grantee::oid, 'usage')
-  loop
-    v_scope.targets := v_scope.targets || v_grant.targets;
-    v_scope.reaches_self := v_scope.reaches_self or v_grant.reaches_self;
-  end loop;
+  v_scope := async.granted_scope(in_caller);
   if in_within is null then
     return v_scope;
   end if;
@@ -2099,7 +2132,8 @@ declare
     get_tasks,pull_as,get_tasks_forwarded,wait_for_latch,wait_for,forward_wait_for,await_ends,
     run,check_run,try_to_commit,run_result,
     get_result,forward_get_result,may_read_result,
-    task_execution_state,interval_pretty,next_time}';
+    task_execution_state,interval_pretty,next_time,schedule,schedule_as,unschedule,pause_schedule,resume_schedule,
+    change_schedule_as}';
   c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server_as,log,tail,tail_once,
     worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,references_secret,leader_exists,
     discover_lanes,pool_limit,leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
@@ -2130,6 +2164,10 @@ begin
     union all
     select 'select on async.attempt'
     where to_regclass('async.attempt') is not null
+    union all
+    -- It shows the texts of schedules to their owners only.
+    select 'select on async.v_schedule'
+    where to_regclass('async.v_schedule') is not null
     union all
     select 'select on async.caller'
     union all
@@ -2559,6 +2597,10 @@ comment on column async.task.unique_key is
 comment on column async.task.unique_while is
   'How long the task has its unique key: unfinished, until its end, or waiting, until its first '
   'claim. Null without a key.';
+comment on column async.task.schedule is
+  'The schedule that pushed the task. Null for a task that a client pushed.';
+comment on column async.task.scheduled_for is
+  'The time of the schedule for which it pushed the task. Null without a schedule.';
 comment on column async.task.keep_result_for is
   'The role that pushed the task with keep_result, and may read its result. Null for tasks whose '
   'rows are not kept.';

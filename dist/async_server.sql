@@ -952,6 +952,100 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0026_waiting_deadlines.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0026_waiting_deadlines') then
+    execute $ddl$
+-- The deadlines of unfinished tasks that run no query. A plain task is never in it, so it leaves no entries here
+-- while an old snapshot is held. Two columns, so that no other index gives the order.
+create index task_waiting_deadline on async.task (times_up, task_id)
+  where (times_up is not null or yielded is not null) and processed is null
+    and (consumed is null or yielded is not null or query is null);
+$ddl$;
+    insert into async.migration (migration) values ('0026_waiting_deadlines');
+  end if;
+end
+$migrate$;
+
+-- migrations/0026_schedules.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0026_schedules') then
+    execute $ddl$
+-- Schedules: queries that the leader pushes at given times.
+create table async.schedule (
+  schedule text primary key,
+  -- The role whose grants count when it fires.
+  owner regrole not null,
+  -- async.next_time reads it in this zone.
+  "when" text not null,
+  time_zone text not null,
+  query text,
+  -- A target, or tag:NAME.
+  target text not null,
+  -- What happens while a task of the schedule at the target is unfinished.
+  overlap text not null
+    constraint schedule_overlap_known check (overlap in ('skip', 'buffer_one', 'buffer_all', 'cancel_other', 'allow_all')),
+  -- Which times fire later when no leader could fire them in time.
+  catch_up text not null
+    constraint schedule_catch_up_known check (catch_up in ('none', 'last', 'all')),
+  -- Options of the pushes.
+  priority int,
+  concurrency_pool text,
+  timeout interval,
+  task_data jsonb,
+  track_yielded bool,
+  source text,
+  retry text,
+  expires_after interval
+    constraint schedule_expires_after_positive check (expires_after > '0'),
+  -- async.configure has made it.
+  configured bool not null default false,
+  paused bool not null default false,
+  -- All times up to this one are decided: they have fired, wait in async.schedule_wait, or have passed.
+  last_time timestamptz not null,
+  -- The first time after last_time.
+  next_time timestamptz not null,
+  -- When the leader looks at the row: at next_time, or earlier while a time waits. Null while paused.
+  look_at timestamptz,
+  last_fired timestamptz,
+  last_task_id bigint,
+  last_skipped timestamptz,
+  last_refused timestamptz,
+  last_refusal text,
+  -- When last_refusal was written to the log.
+  refusal_logged timestamptz,
+  constraint schedule_catches_up_with_all_only_what_may_wait
+    check (catch_up <> 'all' or overlap in ('buffer_all', 'allow_all')),
+  constraint schedule_next_time_is_later check (next_time > last_time),
+  constraint schedule_paused_is_not_looked_at check (paused = (look_at is null))
+);
+create index schedule_look_at on async.schedule (look_at) where look_at is not null;
+-- For a clock that was set back.
+create index schedule_last_time on async.schedule (last_time);
+
+-- Times that wait for the end of the unfinished task of their schedule at their target.
+create table async.schedule_wait (
+  schedule text not null
+    constraint schedule_wait_of_schedule references async.schedule on delete cascade,
+  target text not null,
+  scheduled_for timestamptz not null,
+  constraint schedule_wait_key primary key (schedule, target, scheduled_for)
+);
+
+-- The unfinished tasks of a schedule.
+create index task_of_schedule on async.task (schedule, target)
+  where schedule is not null and processed is null;
+
+-- It returns the time of the next firing, too.
+drop function if exists async.lead_sweep(timestamptz, int, bigint[]);
+$ddl$;
+    insert into async.migration (migration) values ('0026_schedules');
+  end if;
+end
+$migrate$;
+
 -- migrations/0027_results.sql
 do $migrate$
 begin
@@ -1231,7 +1325,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'c0cc7048c36b4a94'::text
+  select '7df43b143bb7648e'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1376,8 +1470,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_functions constant name[] := '{push_as,insert_pushed,write_row,restrict_restarted,check_constraints,delete_tasks,
-    call_routine}';
+  c_functions constant name[] := '{push_as,insert_pushed,push_scheduled,write_row,restrict_restarted,check_constraints,
+    delete_tasks,call_routine}';
   v_path text[] := (select c.trigger_search_path from async.control c);
   v_untrusted text[] := async.untrusted_schemas(coalesce(v_path, in_installer_schemas));
   v_function regprocedure;
@@ -8058,8 +8152,8 @@ $function$;
 -- Purpose: sleeps after a cycle without work, for twice the time from the last work to in_began.
 --   While queries run, it polls their sessions every millisecond and returns when one has an
 --   answer, after busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep, or until a
---   pool that limits its starts may start its next task, and a
---   notification ends the sleep (async.sleep_until).
+--   schedule fires or a pool that limits its starts may start its next task, and a notification ends the
+--   sleep (async.sleep_until).
 -- Returns: whether the sleep goes on (the caller commits, and calls it again with the same times),
 --   and whether a notification has ended it.
 -- Raises: as async.sleep_until.
@@ -8086,6 +8180,7 @@ begin
     select h.conn from pg_temp.leader_helper h where h.state = 'busy');
   if cardinality(v_conns) = 0 then
     v_sleep := least(v_sleep, v_control.idle_sleep * interval '1 second');
+    v_sleep := least(v_sleep, async.firing_time() - in_began);
     if (select s.limits_starts from pg_temp.leader_state s) then
       v_sleep := least(v_sleep, (
         select min(p.started_at + p.spacing)
@@ -8947,7 +9042,40 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)
-  from unnest('{configured,swept,polled_to,polled,reviewed,reviewed_to,forgot,compacted,checked_targets,published,pool_limits,recounted,recorded,writers,upkeep}'::text[]) w;
+  from unnest('{configured,swept,polled_to,polled,reviewed,reviewed_to,forgot,compacted,checked_targets,published,pool_limits,recounted,recorded,writers,upkeep,fires}'::text[]) w;
+end
+$function$;
+
+-- leader/memory/note_next_firing
+-- Purpose: notes when the leader has to fire schedules next (null: there is none). It is a setting of
+--   the session, as in async.is_due.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.note_next_firing(in_at timestamptz) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if in_at is null then
+    perform set_config('pgasync.fires', '', false);
+  else
+    perform async.note_done('fires', in_at);
+  end if;
+end
+$function$;
+
+-- leader/memory/firing_time
+-- Purpose: when the leader has to fire schedules next, as async.note_next_firing noted it.
+-- Returns: timestamptz; null when there is none.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.firing_time() returns timestamptz
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return to_timestamp(nullif(current_setting('pgasync.fires', true), '')::float8);
 end
 $function$;
 
@@ -9406,7 +9534,7 @@ $function$;
 
 -- leader/stages/refresh_configuration
 -- Purpose: applies a changed configuration to the memory of the leader: workers, targets with their
---   health, limits of pools.
+--   health, limits of pools, the next firing of a schedule.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -9507,6 +9635,7 @@ begin
     and not exists (select from pg_temp.leader_worker s where s.target = o.target);
 
   perform async.refresh_pool_limits();
+  perform async.note_next_firing(async.next_firing(clock_timestamp()));
 end
 $function$;
 
@@ -10390,8 +10519,8 @@ $function$;
 -- leader/stages/poll
 -- Purpose: a poll: reads the tasks that became READY since the last poll (async.lead_arrivals), and
 --   those whose backoff has ended, and notes the fronts of their lanes. The setting pgasync.polled_to
---   has the snapshot of the last poll; without it, and after more arrivals than can be read one by one,
---   the lanes are read. It is a setting, so the error of a stage undoes the poll.
+--   has the snapshot of the last poll; without it, and after a very large number of arrivals, all lanes
+--   are read. It is a setting, so the error of a stage undoes the poll.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -10401,6 +10530,8 @@ language plpgsql
 as $function$
 declare
   c_arrivals_max constant int := 1000;
+  -- The lanes of so many are read in about 40 ms.
+  c_arrivals_of_lanes_max constant int := 50000;
   c_lanes_max constant int := 1000000;
   v_since constant text := case when in_lanes then '' else coalesce(current_setting('pgasync.polled_to', true), '') end;
   -- It precedes all reads. What becomes visible after it is an arrival of the next poll.
@@ -10416,8 +10547,11 @@ begin
       count(*)
     into v_fronts, v_arrivals
     from async.lead_arrivals(v_since::txid_snapshot, c_arrivals_max + 1) a;
+    if v_arrivals > c_arrivals_max then
+      v_fronts := async.arrival_lanes(v_since::txid_snapshot, c_arrivals_of_lanes_max);
+    end if;
   end if;
-  if v_since = '' or v_arrivals > c_arrivals_max then
+  if v_since = '' or v_arrivals > c_arrivals_max and v_fronts is null then
     v_fronts := array(select f from async.lane_fronts(false, '', '', c_lanes_max) f)
       || array(select f from async.lane_fronts(true, '', '', c_lanes_max) f);
   end if;
@@ -10431,6 +10565,20 @@ begin
   if coalesce(current_setting('pgasync.polled', true), '') = '' then
     v_set := set_config('pgasync.polled', '1', false);
   end if;
+end
+$function$;
+
+-- leader/stages/run_schedules
+-- Purpose: fires the schedules that are due (async.fire_schedules), and notes when the next one is.
+-- Returns: nothing.
+-- Raises: nothing because of a single schedule.
+-- Locks: as async.fire_schedules.
+create or replace function async.run_schedules(in_now timestamptz) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.note_next_firing(async.fire_schedules(in_now));
 end
 $function$;
 
@@ -10534,10 +10682,13 @@ language plpgsql
 as $function$
 declare
   -- A lane is read again in a further round only if others are before it, or if more of its tasks are
-  -- claimed than a round has read. The first round reads the share of a lane in the workers, four at least,
-  -- and one more task, and each further one eight times as many.
+  -- claimed than a round has read. The first round reads one more task of a lane than its share in the
+  -- workers, or than was claimed of a lane in the last cycles (the session setting pgasync.claim_depth, which
+  -- doubles when a round has read too few), and each further one eight times as many.
   c_rounds_max constant int := 8;
   c_lanes_more constant int := 16;
+  c_depth_decay constant float8 := 0.97;
+  c_depth_max constant float8 := 64;
   -- A task waits while the sessions of its target are busy and every other session is at another target.
   -- Its target gets a further session when tasks of the same priority overtake it that are so far behind it:
   -- while the distance grows, and otherwise once a second, since one session needs time to catch up.
@@ -10548,7 +10699,9 @@ declare
   v_skip constant bigint[] := async.tasks_backing_off(in_now);
   v_workers int;
   v_default interval;
-  v_depth int;
+  v_expected constant float8 := coalesce(nullif(current_setting('pgasync.claim_depth', true), ''), '1')::float8;
+  v_depth int := 0;
+  v_cut bool := false;
   v_lanes record;
   v_head record;
   v_idle record;
@@ -10594,11 +10747,12 @@ begin
     v_round := '{}';
     v_left := '{}';
     v_beyond := false;
-    v_depth := greatest(v_depth * 8, ceil(v_workers::numeric / cardinality(v_lanes.lanes))::int, 4);
+    v_depth := greatest(v_depth * 8, ceil(v_workers::float8 / cardinality(v_lanes.lanes)), ceil(v_expected));
     for v_head in
       select p.* from async.plan_claims(v_lanes.lanes, v_workers, v_skip, in_now, v_depth) p
     loop
       -- Tasks that were not read, of these lanes or of others, may be before it.
+      v_cut := v_cut or v_head.place = -1 is true and not v_beyond;
       v_beyond := v_beyond or v_head.place = -1 is true or (v_head.priority, v_head.entered, v_head.task_id)
         > (v_lanes.next_priority, v_lanes.next_entered, v_lanes.next_id) is true;
       if v_head.place = 0 and (v_waits_id is null
@@ -10684,6 +10838,10 @@ begin
     v_more := v_number = c_rounds_max;
   end loop;
 
+  if v_cut or v_expected > 1 then
+    perform set_config('pgasync.claim_depth', (case when v_cut then least(ceil(v_expected) * 2, c_depth_max)
+      else greatest(v_expected * c_depth_decay, 1) end)::text, false);
+  end if;
   if v_wanted <> '{}' then
     update pg_temp.leader_target t set wanted = n.wanted
     from (select w.target, count(*)::int as wanted from unnest(v_wanted) w(target) group by w.target) n
@@ -11469,6 +11627,923 @@ begin
 end
 $function$;
 
+-- schedules/newest_time
+-- Purpose: the last time of a schedule up to a time, of which in_first is one. Times are skipped by
+--   bisection, so the number of steps grows with the logarithm of the gap.
+-- Returns: timestamptz, from in_first to in_now.
+-- Raises: as async.next_time.
+-- Locks: none.
+create or replace function async.newest_time(in_when text, in_time_zone text, in_first timestamptz, in_now timestamptz)
+returns timestamptz
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_every constant interval := (async.parse_when(in_when)).every;
+  -- One of the times, and a time after which there is none up to in_now.
+  v_low timestamptz := in_first;
+  v_high timestamptz := in_now;
+  v_middle timestamptz;
+  v_next timestamptz;
+begin
+  if v_every is not null then
+    return in_first + v_every * div(
+      (extract(epoch from in_now - in_first)::numeric * 1000000)::bigint::numeric,
+      (extract(epoch from v_every)::numeric * 1000000)::bigint::numeric)::float8;
+  end if;
+  loop
+    v_next := async.next_time(in_when, in_time_zone, v_low);
+    exit when v_next > v_high;
+    v_low := v_next;
+    -- In seconds, since days would depend on the time zone of the session.
+    v_middle := v_low + make_interval(secs => extract(epoch from v_high - v_low)::float8 / 2);
+    v_next := async.next_time(in_when, in_time_zone, v_middle);
+    if v_next > v_high then
+      v_high := v_middle;
+    else
+      v_low := v_next;
+    end if;
+  end loop;
+  return v_low;
+end
+$function$;
+
+-- schedules/decide_schedule
+-- Purpose: decides which times of a schedule fire now. All times up to in_last are decided, and in_next
+--   is the first one after it. in_times_max: how many may fire in this call.
+--   catch_up all: each time that has come, in order; the rest in later calls. last: the newest one.
+--   none: the newest one, unless it is more than a minute late.
+--   A clock that was set back by more than an hour goes on from now. After a smaller step no time fires
+--   before the clock shows the next one.
+-- Returns: the times that fire; in_last and in_next as they are then; whether the clock was set back.
+-- Raises: as async.next_time.
+-- Locks: none.
+create or replace function async.decide_schedule(
+  in_when text, in_time_zone text, in_catch_up text, in_last timestamptz, in_next timestamptz, in_now timestamptz,
+  in_times_max int,
+  out out_fires timestamptz[], out out_last timestamptz, out out_next timestamptz, out out_set_back bool
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_set_back_min constant interval := '1 hour';
+  c_late_max constant interval := '1 minute';
+begin
+  out_fires := '{}';
+  out_last := in_last;
+  out_next := in_next;
+  out_set_back := in_last > in_now + c_set_back_min;
+  if out_set_back then
+    out_last := in_now;
+    out_next := async.next_time(in_when, in_time_zone, in_now);
+  elsif in_next > in_now or in_times_max <= 0 then
+    null;
+  elsif in_catch_up = 'all' then
+    while out_next <= in_now and cardinality(out_fires) < in_times_max loop
+      out_fires := out_fires || out_next;
+      out_last := out_next;
+      out_next := async.next_time(in_when, in_time_zone, out_last);
+    end loop;
+  else
+    out_last := async.newest_time(in_when, in_time_zone, in_next, in_now);
+    out_next := async.next_time(in_when, in_time_zone, out_last);
+    if in_catch_up = 'last' or out_last >= in_now - c_late_max then
+      out_fires := array[out_last];
+    end if;
+  end if;
+end
+$function$;
+
+-- schedules/decide_overlap
+-- Purpose: decides what a time of a schedule does at a target. in_unfinished: a task of the schedule at
+--   the target has not finished. in_waiting: another time of the schedule waits there.
+-- Returns: push; wait (for the end of the task); replace (cancel the task, and wait instead of the times
+--   that wait); skip.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.decide_overlap(in_overlap text, in_unfinished bool, in_waiting bool) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select case
+    when in_overlap = 'allow_all' then 'push'
+    when in_overlap = 'cancel_other' then case when in_unfinished then 'replace' else 'push' end
+    when not in_unfinished and not in_waiting then 'push'
+    when in_overlap = 'buffer_all' or in_overlap = 'buffer_one' and not in_waiting then 'wait'
+    else 'skip'
+  end
+$function$;
+
+-- schedules/next_firing
+-- Purpose: when the leader has to call async.fire_schedules next.
+-- Returns: timestamptz; null when there is no schedule that is not paused; in_now after the clock was
+--   set back (async.decide_schedule).
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.next_firing(in_now timestamptz) returns timestamptz
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+begin
+  if exists (select from async.schedule s where s.last_time > in_now + interval '1 hour' and s.look_at is not null) then
+    return in_now;
+  end if;
+  return (select s.look_at from async.schedule s where s.look_at is not null order by s.look_at limit 1);
+end
+$function$;
+
+-- schedules/schedules_max
+-- Purpose: the number of schedules that a role may have.
+-- Returns: a number.
+-- Raises: nothing. Locks: none.
+create or replace function async.schedules_max() returns int
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select 1000
+$function$;
+
+-- schedules/schedule_targets
+-- Purpose: the targets of a schedule at this time: the target itself, or for tag:NAME the targets with
+--   the tag that the owner may use, without retired ones.
+-- Returns: their names, in order; empty if no target has the tag.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.schedule_targets(in_target text, in_scope async.scope_t) returns text[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if in_target not like 'tag:%' then
+    return array[async.resolve_target(in_target)];
+  end if;
+  return array(
+    select t.target from async.target t
+    where substr(in_target, 5) = any (t.tags) and not t.retired and async.may_use_target(in_scope, t.target)
+    order by t.target collate "C");
+end
+$function$;
+
+-- schedules/schedule_is_unfinished
+-- Purpose: whether a task of a schedule at a target has not finished. A task that waits for its next
+--   attempt has not.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.schedule_is_unfinished(in_schedule text, in_target text) returns bool
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+begin
+  return exists (
+    select from async.task t
+    where t.schedule = in_schedule and t.target = in_target and t.schedule is not null and t.processed is null);
+end
+$function$;
+
+-- schedules/is_passing_error
+-- Purpose: whether the error of a firing may pass by itself: a lock, a deadlock, no memory or disk
+--   space, an operator who intervenes, an error of the system.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.is_passing_error(in_sqlstate text) returns bool
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select in_sqlstate = '55P03' or left(in_sqlstate, 2) in ('40', '53', '57', '58')
+$function$;
+
+-- schedules/describe_refusal
+-- Purpose: the text of a refused firing, as the row and the log have it: without passwords and control
+--   characters, and not long.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.describe_refusal(in_sqlstate text, in_message text) returns text
+language sql
+set search_path = pg_catalog, pg_temp
+as $function$
+  select left(async.visible_text(async.mask_text(
+    format('%s: %s', in_sqlstate, regexp_replace(in_message, '^task 1: ', '')))), 1000)
+$function$;
+
+-- schedules/push_scheduled
+-- Purpose: pushes the task of a schedule at a target for one of its times, for the role that owns the
+--   schedule. With in_defer (see async.defer_constraints) deferred constraints are checked now.
+-- Returns: the id of the task; null if a trigger kept the row out.
+-- Raises: as async.push_tasks, and the errors of triggers and constraints.
+-- Locks: those of triggers. (The search path is control.trigger_search_path, which user triggers
+--   inherit: see async.bind_trigger_path. Every name and operator is qualified.)
+create or replace function async.push_scheduled(
+  in_schedule async.schedule, in_owner name, in_scope async.scope_t, in_target text, in_time timestamptz, in_defer text
+) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_id bigint;
+begin
+  insert into async.task (target, priority, entered, source, query, asynchronous_finish, task_data, concurrency_pool,
+    manual_timeout, track_yielded, pushed_by, may_reach_self, expires_at, times_up, retry, attempt, schedule,
+    scheduled_for)
+  select p.out_target, p.out_priority, p.out_entered, in_schedule.source, p.out_query, p.out_asynchronous_finish,
+    p.out_task_data, p.out_concurrency_pool, p.out_manual_timeout, p.out_track_yielded, in_owner, p.out_may_reach_self,
+    p.out_entered operator(pg_catalog.+) in_schedule.expires_after,
+    p.out_entered operator(pg_catalog.+) in_schedule.expires_after,
+    p.out_retry, case when p.out_retry is not null then 0 end, in_schedule.schedule, in_time
+  from async.prepare_push(in_owner, in_scope, array[row(in_schedule.task_data, in_target, in_schedule.priority,
+    in_schedule.query, in_schedule.concurrency_pool, in_schedule.timeout, in_schedule.track_yielded)::async.task_push_t],
+    'EXECUTE', array[in_schedule.retry]) p
+  returning task_id into v_id;
+  perform async.check_constraints(in_defer);
+  return v_id;
+end
+$function$;
+
+-- schedules/cancel_scheduled
+-- Purpose: asks the leader to cancel the unfinished tasks of a schedule at a target, as async.cancel
+--   does, once.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none that others wait for.
+create or replace function async.cancel_scheduled(in_schedule text, in_target text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+begin
+  insert into async.request (task_id, status, error_message)
+  select t.task_id, 'CANCELED', format('canceled: the schedule %L fires again', in_schedule)
+  from async.task t
+  where t.schedule = in_schedule and t.target = in_target and t.schedule is not null and t.processed is null
+    and not exists (select from async.request r where r.task_id = t.task_id and r.status = 'CANCELED')
+  order by t.task_id;
+end
+$function$;
+
+-- schedules/fire_at_target
+-- Purpose: pushes the task of a schedule, unless that is refused. An error that may pass by itself is
+--   raised, so that the time stays due.
+-- Returns: the id of the task (null: refused, or a trigger kept the row out), and the refusal.
+-- Raises: an error of a class in c_passing.
+-- Locks: as async.push_scheduled.
+create or replace function async.fire_at_target(
+  in_schedule async.schedule, in_owner name, in_scope async.scope_t, in_target text, in_time timestamptz, in_defer text,
+  out out_task_id bigint, out out_refusal text
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  out_task_id := async.push_scheduled(in_schedule, in_owner, in_scope, in_target, in_time, in_defer);
+exception when assert_failure or others then
+  if async.is_passing_error(sqlstate) then
+    raise;
+  end if;
+  out_task_id := null;
+  out_refusal := async.describe_refusal(sqlstate, sqlerrm);
+end
+$function$;
+
+-- schedules/fire_waiting
+-- Purpose: pushes the first waiting time of a schedule at each target at which its task has ended.
+-- Returns: the number of tasks, the last of them with its time, and the refusals. A refused time waits
+--   no longer.
+-- Raises: as async.fire_at_target.
+-- Locks: as async.push_scheduled.
+create or replace function async.fire_waiting(
+  in_schedule async.schedule, in_owner name, in_scope async.scope_t, in_defer text,
+  out out_pushed int, out out_last_task bigint, out out_last_time timestamptz, out out_refusals text[]
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_targets_max constant int := 1000;
+  v_wait record;
+  v_done record;
+begin
+  out_pushed := 0;
+  out_refusals := '{}';
+  for v_wait in
+    select w.target, min(w.scheduled_for) as scheduled_for
+    from async.schedule_wait w
+    where w.schedule = in_schedule.schedule and not async.schedule_is_unfinished(in_schedule.schedule, w.target)
+    group by w.target
+    order by w.target collate "C"
+    limit c_targets_max
+  loop
+    v_done := async.fire_at_target(in_schedule, in_owner, in_scope, v_wait.target, v_wait.scheduled_for, in_defer);
+    delete from async.schedule_wait w
+    where w.schedule = in_schedule.schedule and w.target = v_wait.target and w.scheduled_for = v_wait.scheduled_for;
+    if v_done.out_refusal is null then
+      out_pushed := out_pushed + 1;
+      out_last_task := v_done.out_task_id;
+      out_last_time := greatest(out_last_time, v_wait.scheduled_for);
+    else
+      out_refusals := out_refusals || v_done.out_refusal;
+    end if;
+  end loop;
+end
+$function$;
+
+-- schedules/fire_time
+-- Purpose: one time of a schedule at its targets, by its overlap policy.
+-- Returns: what it did: how many tasks were pushed, the last of them, whether a target was skipped,
+--   and the refusals.
+-- Raises: as async.fire_at_target.
+-- Locks: as async.push_scheduled.
+create or replace function async.fire_time(
+  in_schedule async.schedule, in_owner name, in_scope async.scope_t, in_targets text[], in_time timestamptz,
+  in_defer text,
+  out out_pushed int, out out_last_task bigint, out out_skipped bool, out out_refusals text[]
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_target text;
+  v_done record;
+  v_what text;
+begin
+  out_pushed := 0;
+  out_skipped := false;
+  out_refusals := '{}';
+  foreach v_target in array in_targets loop
+    v_what := case when in_schedule.overlap = 'allow_all' then 'push'
+      else async.decide_overlap(in_schedule.overlap, async.schedule_is_unfinished(in_schedule.schedule, v_target),
+        exists (select from async.schedule_wait w where w.schedule = in_schedule.schedule and w.target = v_target)) end;
+    if v_what = 'replace' then
+      perform async.cancel_scheduled(in_schedule.schedule, v_target);
+    end if;
+    if in_schedule.overlap = 'cancel_other' then
+      delete from async.schedule_wait w where w.schedule = in_schedule.schedule and w.target = v_target;
+    end if;
+    if v_what in ('wait', 'replace') then
+      insert into async.schedule_wait (schedule, target, scheduled_for)
+      values (in_schedule.schedule, v_target, in_time)
+      on conflict do nothing;
+    elsif v_what = 'skip' then
+      out_skipped := true;
+    else
+      v_done := async.fire_at_target(in_schedule, in_owner, in_scope, v_target, in_time, in_defer);
+      if v_done.out_refusal is null then
+        out_pushed := out_pushed + 1;
+        out_last_task := v_done.out_task_id;
+      elsif v_done.out_refusal <> all (out_refusals) then
+        out_refusals := out_refusals || v_done.out_refusal;
+      end if;
+    end if;
+  end loop;
+end
+$function$;
+
+-- schedules/fire_schedule
+-- Purpose: fires one schedule: the waiting times whose targets are free, then the times that are due.
+--   It advances the row in the same transaction. An error that may pass by itself changes nothing, and
+--   the leader looks again a second later; any other error of the row, a minute later.
+-- Returns: the number of tasks that were pushed.
+-- Raises: nothing because of the schedule.
+-- Locks: as async.push_scheduled. The caller has locked the row.
+-- (Longer than a screen: what the steps found becomes one update.)
+create or replace function async.fire_schedule(
+  in_schedule async.schedule, in_now timestamptz, in_pushes_max int, in_defer text
+) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_times_max constant int := 100;
+  c_waiting_max constant int := 1000;
+  c_look_again constant interval := '1 second';
+  c_look_after_error constant interval := '1 minute';
+  c_log_every constant interval := '1 minute';
+  v_owner name;
+  v_scope async.scope_t;
+  v_targets text[];
+  v_waiting bigint;
+  v_decision record;
+  v_done record;
+  v_time timestamptz;
+  v_pushed int := 0;
+  v_refusals text[] := '{}';
+  v_refusal text;
+  v_next async.schedule := in_schedule;
+begin
+  begin
+    v_owner := (select r.rolname from pg_roles r where r.oid = in_schedule.owner);
+    v_scope := case when async.is_owner(v_owner) then row('{*}', true)::async.scope_t
+      else async.granted_scope(v_owner) end;
+    v_targets := async.schedule_targets(in_schedule.target, v_scope);
+    select count(*) into v_waiting from async.schedule_wait w where w.schedule = in_schedule.schedule;
+    if v_owner is null then
+      v_refusals := array[async.describe_refusal('PA0A6',
+        format('the role %s, which owns the schedule, does not exist', in_schedule.owner))];
+      delete from async.schedule_wait w where w.schedule = in_schedule.schedule;
+    elsif v_waiting > 0 then
+      v_done := async.fire_waiting(in_schedule, v_owner, v_scope, in_defer);
+      v_pushed := v_done.out_pushed;
+      v_refusals := v_done.out_refusals;
+      v_next.last_task_id := coalesce(v_done.out_last_task, v_next.last_task_id);
+      v_next.last_fired := greatest(v_done.out_last_time, v_next.last_fired);
+    end if;
+
+    v_decision := async.decide_schedule(in_schedule."when", in_schedule.time_zone, in_schedule.catch_up,
+      in_schedule.last_time, in_schedule.next_time, in_now,
+      -- Times that find no room to wait in stay due.
+      case when in_schedule.overlap = 'buffer_all' and v_waiting >= c_waiting_max then 0
+        else greatest(1, least(c_times_max, in_pushes_max / greatest(cardinality(v_targets), 1))) end);
+    if v_decision.out_set_back then
+      perform async.log_quiet('WARNING', format(
+        'the schedule %L goes on from %s: the clock was set back, it had fired up to %s',
+        in_schedule.schedule, in_now, in_schedule.last_time));
+    end if;
+    v_next.last_time := v_decision.out_last;
+    v_next.next_time := v_decision.out_next;
+    if v_owner is not null and v_targets = '{}' and v_decision.out_fires <> '{}' then
+      v_refusals := v_refusals || async.describe_refusal('PA0A6',
+        format('no target that %I may use has the tag %L', v_owner, substr(in_schedule.target, 5)));
+    end if;
+    foreach v_time in array case when v_owner is null then '{}' else v_decision.out_fires end loop
+      v_done := async.fire_time(in_schedule, v_owner, v_scope, v_targets, v_time, in_defer);
+      v_pushed := v_pushed + v_done.out_pushed;
+      v_refusals := v_refusals || v_done.out_refusals;
+      v_next.last_task_id := coalesce(v_done.out_last_task, v_next.last_task_id);
+      if v_done.out_pushed > 0 then
+        v_next.last_fired := v_time;
+      end if;
+      if v_done.out_skipped then
+        v_next.last_skipped := v_time;
+      end if;
+    end loop;
+    select count(*) into v_waiting from async.schedule_wait w where w.schedule = in_schedule.schedule;
+    v_next.look_at := case
+      when v_waiting = 0 then v_next.next_time
+      when v_waiting >= c_waiting_max then in_now + c_look_again
+      else least(v_next.next_time, in_now + c_look_again) end;
+  exception when assert_failure or others then
+    v_pushed := 0;
+    v_next := in_schedule;
+    v_refusals := array[async.describe_refusal(sqlstate, sqlerrm)];
+    v_next.look_at := in_now
+      + case when async.is_passing_error(sqlstate) then c_look_again else c_look_after_error end;
+  end;
+
+  if v_refusals <> '{}' then
+    v_refusal := left(array_to_string(array(select distinct r from unnest(v_refusals) r order by r), '; '), 4000);
+    if v_refusal is distinct from in_schedule.last_refusal
+      or in_schedule.refusal_logged is null or in_schedule.refusal_logged not between in_now - c_log_every and in_now
+    then
+      perform async.log_quiet('WARNING', format('the schedule %L did not push: %s', in_schedule.schedule, v_refusal));
+      v_next.refusal_logged := in_now;
+    end if;
+    v_next.last_refusal := v_refusal;
+    v_next.last_refused := in_now;
+  end if;
+  update async.schedule s set
+    last_time = v_next.last_time,
+    next_time = v_next.next_time,
+    look_at = v_next.look_at,
+    last_fired = v_next.last_fired,
+    last_task_id = v_next.last_task_id,
+    last_skipped = v_next.last_skipped,
+    last_refused = v_next.last_refused,
+    last_refusal = v_next.last_refusal,
+    refusal_logged = v_next.refusal_logged
+  where s.schedule = in_schedule.schedule;
+  return v_pushed;
+end
+$function$;
+
+-- schedules/fire_schedules
+-- Purpose: fires the schedules that are due, for both engines, in a transaction of the leader. A row
+--   that another transaction has locked is left for a later call, and so is what exceeds the limits.
+-- Returns: when to call it next; null when there is no schedule that is not paused.
+-- Raises: nothing because of a single schedule.
+-- Locks: the rows of async.schedule that it fires; never waits for one.
+create or replace function async.fire_schedules(in_now timestamptz) returns timestamptz
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+declare
+  c_schedules_max constant int := 100;
+  c_pushes_max constant int := 1000;
+  c_look_again constant interval := '1 second';
+  v_due text[];
+  v_name text;
+  v_schedule async.schedule;
+  v_defer text;
+  v_pushed int := 0;
+  v_next timestamptz;
+begin
+  v_due := array(
+    select s.schedule from async.schedule s
+    where s.last_time > in_now + interval '1 hour' and s.look_at is not null
+    order by s.last_time
+    limit c_schedules_max
+    for no key update skip locked)
+    || array(
+    select s.schedule from async.schedule s
+    where s.look_at is not null and s.look_at <= in_now
+    order by s.look_at
+    limit c_schedules_max
+    for no key update skip locked);
+  if v_due <> '{}' and async.has_user_triggers() then
+    v_defer := async.defer_constraints();
+  end if;
+  foreach v_name in array v_due loop
+    exit when v_pushed >= c_pushes_max;
+    begin
+      select s.* into v_schedule from async.schedule s where s.schedule = v_name;
+      v_pushed := v_pushed + async.fire_schedule(v_schedule, in_now, c_pushes_max - v_pushed, v_defer);
+    exception when assert_failure or others then
+      perform async.log_quiet('WARNING', format('the schedule %L cannot be fired: %s', v_name,
+        async.describe_refusal(sqlstate, sqlerrm)));
+    end;
+  end loop;
+  if v_due <> '{}' then
+    perform async.wake_leader();
+  end if;
+  v_next := async.next_firing(in_now);
+  -- Another transaction holds what is due and was not fired.
+  return case when v_next <= in_now and v_due = '{}' then in_now + c_look_again else v_next end;
+end
+$function$;
+
+-- schedules/refuse_schedule_option
+-- Purpose: raises the error that refuses an option of a schedule. in_path names the schedule.
+-- Returns: nothing; it always raises.
+-- Raises: PA0A1.
+-- Locks: none.
+create or replace function async.refuse_schedule_option(in_path text, in_option text, in_problem text, in_hint text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  raise exception '%.%: %', in_path, in_option, in_problem using errcode = 'PA0A1', hint = in_hint;
+end
+$function$;
+
+-- schedules/check_time_zone
+-- Purpose: checks the name of a time zone.
+-- Returns: the name as pg_timezone_names has it.
+-- Raises: PA0A1.
+-- Locks: none.
+create or replace function async.check_time_zone(in_path text, in_time_zone text) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_name text;
+begin
+  -- The view reads the files of all zones.
+  if in_time_zone = 'UTC' then
+    return in_time_zone;
+  end if;
+  select z.name into v_name from pg_timezone_names z where lower(z.name) = lower(in_time_zone) limit 1;
+  if v_name is null then
+    perform async.refuse_schedule_option(in_path, 'time_zone', format('there is no time zone %L', left(in_time_zone, 100)),
+      'pg_timezone_names has the names.');
+  end if;
+  return v_name;
+end
+$function$;
+
+-- schedules/check_schedule
+-- Purpose: checks a schedule whose defaults are filled in. The target is checked as a push to it is;
+--   for a tag, the first target that has it, if there is one.
+-- Returns: nothing.
+-- Raises: PA0A1; PA0A0 for the times; the errors of async.push_many about the target and the options.
+--   Each names the schedule (in_path) and the option.
+-- Locks: none.
+-- (Longer than a screen: a list of checks.)
+create or replace function async.check_schedule(
+  in_path text, in_caller name, in_scope async.scope_t, in_schedule async.schedule) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_overlaps constant text[] := '{skip,buffer_one,buffer_all,cancel_other,allow_all}';
+  c_catch_ups constant text[] := '{none,last,all}';
+  s constant async.schedule := in_schedule;
+  v_target text;
+  v_hint text;
+begin
+  if btrim(coalesce(s.schedule, ''), E' \t\n\r\f\x0b') = '' then
+    perform async.refuse_schedule_option('schedule', 'name', 'must not be empty', 'Name it: nightly_load');
+  elsif octet_length(s.schedule) > async.name_bytes_max() then
+    perform async.refuse_schedule_option('schedule', 'name', format('is too long (%s bytes)', octet_length(s.schedule)),
+      format('It may have %s bytes.', async.name_bytes_max()));
+  elsif btrim(coalesce(s.target, ''), E' \t\n\r\f\x0b') in ('', 'tag:') then
+    perform async.refuse_schedule_option(in_path, 'target', format('must name a target or tag:NAME, not %s',
+      coalesce(quote_literal(s.target), 'null')), 'async.v_target lists the targets and their tags.');
+  elsif octet_length(s.target) > async.name_bytes_max() then
+    perform async.refuse_schedule_option(in_path, 'target', format('is too long (%s bytes)', octet_length(s.target)),
+      format('It may have %s bytes.', async.name_bytes_max()));
+  elsif s.overlap <> all (c_overlaps) then
+    perform async.refuse_schedule_option(in_path, 'overlap', format('must be one of %s, not %L',
+      array_to_string(c_overlaps, ', '), left(s.overlap, 100)),
+      'It says what happens while the task of an earlier time has not ended.');
+  elsif s.catch_up <> all (c_catch_ups) then
+    perform async.refuse_schedule_option(in_path, 'catch_up', format('must be one of %s, not %L',
+      array_to_string(c_catch_ups, ', '), left(s.catch_up, 100)),
+      'It says which times fire later when no orchestrator could fire them.');
+  elsif s.catch_up = 'all' and s.overlap not in ('buffer_all', 'allow_all') then
+    perform async.refuse_schedule_option(in_path, 'catch_up', format('must not be all with overlap %L', s.overlap),
+      'Use overlap buffer_all or allow_all, or catch_up last.');
+  elsif s.expires_after <= '0' or not async.is_usable_duration(s.expires_after) then
+    perform async.refuse_schedule_option(in_path, 'expires_after', format('must be longer than 0 and at most 10000 years, '
+      'not %s', s.expires_after), 'Leave it out for tasks that do not expire.');
+  elsif octet_length(s.source) > async.name_bytes_max() then
+    perform async.refuse_schedule_option(in_path, 'source', format('is too long (%s bytes)', octet_length(s.source)),
+      format('It may have %s bytes.', async.name_bytes_max()));
+  elsif octet_length(s.query) > async.query_bytes_max() then
+    perform async.refuse_schedule_option(in_path, 'query', format('is too long (%s bytes)', octet_length(s.query)),
+      format('It may have %s bytes.', async.query_bytes_max()));
+  elsif pg_column_size(s.task_data) > async.task_data_bytes_max() then
+    perform async.refuse_schedule_option(in_path, 'task_data', format('is too large (%s bytes)', pg_column_size(s.task_data)),
+      format('It may have %s bytes.', async.task_data_bytes_max()));
+  end if;
+  v_target := (async.schedule_targets(s.target, in_scope))[1];
+  if v_target is not null then
+    begin
+      -- Nothing is inserted.
+      perform from async.prepare_push(in_caller, in_scope, array[row(s.task_data, v_target, s.priority, s.query,
+        s.concurrency_pool, s.timeout, s.track_yielded)::async.task_push_t], 'EXECUTE', array[s.retry]);
+    exception when others then
+      if sqlstate not like 'PA%' then
+        raise;
+      end if;
+      get stacked diagnostics v_hint = pg_exception_hint;
+      raise exception '%', in_path || ': ' || regexp_replace(sqlerrm, '^task 1: ', '')
+        using errcode = sqlstate, hint = v_hint;
+    end;
+  end if;
+end
+$function$;
+
+-- schedules/check_schedule_owner
+-- Purpose: checks whether a schedule of this name may be replaced or removed by a role, with a call or
+--   with async.configure.
+-- Returns: nothing.
+-- Raises: PA0A2.
+-- Locks: none.
+create or replace function async.check_schedule_owner(
+  in_path text, in_old async.schedule, in_owner oid, in_configured bool) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if in_old.configured and not in_configured then
+    raise exception '%: async.configure has made this schedule', in_path
+      using errcode = 'PA0A2', hint = 'Change the configuration, or use another name.';
+  elsif in_configured and not in_old.configured then
+    raise exception '%: the role % has made this schedule with async.schedule', in_path, in_old.owner
+      using errcode = 'PA0A2', hint = 'Use another name in the configuration, or unschedule it first.';
+  elsif not in_configured and in_old.owner <> in_owner then
+    raise exception '%: the schedule belongs to the role %', in_path, in_old.owner
+      using errcode = 'PA0A2', hint = 'Use another name.';
+  end if;
+end
+$function$;
+
+-- schedules/set_schedule
+-- Purpose: makes a schedule, or replaces the one of this name, for the calls and for async.configure.
+--   in_options has the columns of async.schedule that async.schedule takes. A replaced schedule keeps
+--   its state if its times and their zone stay the same, and stays paused if it was. With another target
+--   no time of it waits any more.
+-- Returns: its next time.
+-- Raises: as async.check_schedule; PA0A2 if the name belongs to another owner, or to async.configure;
+--   PA0A5 if the owner has too many schedules.
+-- Locks: the row of the schedule, until the end of the transaction.
+create or replace function async.set_schedule(
+  in_path text, in_caller name, in_scope async.scope_t, in_options jsonb, in_configured bool, in_now timestamptz
+) returns timestamptz
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  s async.schedule := jsonb_populate_record(null::async.schedule, in_options);
+  v_old async.schedule;
+begin
+  s.time_zone := async.check_time_zone(in_path, coalesce(s.time_zone, 'UTC'));
+  s.overlap := coalesce(s.overlap, 'skip');
+  s.catch_up := coalesce(s.catch_up, 'last');
+  perform async.check_schedule(in_path, in_caller, in_scope, s);
+  select r.oid into s.owner from pg_roles r where r.rolname = in_caller;
+  s.configured := in_configured;
+  s.last_time := in_now;
+  s.next_time := async.next_time(s."when", s.time_zone, in_now);
+  s.look_at := s.next_time;
+  s.paused := false;
+
+  select o.* into v_old from async.schedule o where o.schedule = s.schedule for update;
+  if not found then
+    if (select count(*) from async.schedule o where o.owner = s.owner) >= async.schedules_max() then
+      raise exception '%: the role % has % schedules', in_path, quote_ident(in_caller), async.schedules_max()
+        using errcode = 'PA0A5', hint = 'Unschedule some, or use one schedule with tag:NAME for several targets.';
+    end if;
+    insert into async.schedule select s.* on conflict (schedule) do nothing;
+    if found then
+      return s.next_time;
+    end if;
+    -- Another transaction has made it meanwhile.
+    select o.* into v_old from async.schedule o where o.schedule = s.schedule for update;
+  end if;
+  perform async.check_schedule_owner(in_path, v_old, s.owner, in_configured);
+  if v_old."when" = s."when" and v_old.time_zone = s.time_zone then
+    s.last_time := v_old.last_time;
+    s.next_time := v_old.next_time;
+    s.look_at := v_old.look_at;
+  end if;
+  if v_old.paused then
+    s.paused := true;
+    s.look_at := null;
+  end if;
+  if v_old.target <> s.target then
+    delete from async.schedule_wait w where w.schedule = s.schedule;
+  end if;
+  update async.schedule o set
+    owner = s.owner, "when" = s."when", time_zone = s.time_zone, query = s.query, target = s.target, overlap = s.overlap,
+    catch_up = s.catch_up, priority = s.priority, concurrency_pool = s.concurrency_pool, timeout = s.timeout,
+    task_data = s.task_data, track_yielded = s.track_yielded, source = s.source, retry = s.retry,
+    expires_after = s.expires_after, paused = s.paused, last_time = s.last_time, next_time = s.next_time,
+    look_at = s.look_at
+  where o.schedule = s.schedule;
+  return s.next_time;
+end
+$function$;
+
+-- schedules/schedule_as
+-- Purpose: async.schedule for the role that read in_ticket from async.caller.
+-- Returns: as async.schedule.
+-- Raises: as async.schedule; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: as async.schedule.
+create or replace function async.schedule_as(in_caller name, in_ticket bytea, in_options jsonb) returns timestamptz
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_scope constant async.scope_t := async.scope_of(in_caller, in_ticket, null);
+  v_next timestamptz;
+begin
+  v_next := async.set_schedule(format('schedule %s', quote_literal(left(in_options ->> 'schedule', 100))), in_caller,
+    v_scope, in_options, false, clock_timestamp());
+  perform async.wake_leader();
+  return v_next;
+end
+$function$;
+
+-- schedules/schedule
+-- Purpose: makes a schedule, or replaces the caller's own one of this name. From then on the leader
+--   pushes the query to the target at the times of _when, for the calling role. It runs as the caller,
+--   whose role async.caller proves to async.schedule_as.
+-- Returns: the first time at which it fires.
+-- Raises: PA0A0 for times that cannot be read or never come, PA0A1 for an option, PA0A2 for the name of
+--   another owner, PA0A5 for too many schedules, and the errors of async.push about its options.
+-- Locks: as async.set_schedule; as async.wake_leader.
+create or replace function async.schedule(
+  _name text,
+  _when text,
+  _query text,
+  _target text,
+  time_zone text default 'UTC',
+  overlap text default 'skip',
+  catch_up text default 'last',
+  priority int default null,
+  concurrency_pool text default null,
+  timeout interval default null,
+  task_data jsonb default null,
+  track_yielded bool default null,
+  source text default null,
+  retry text default null,
+  expires_after interval default null) returns timestamptz
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+-- This form of an interval does not depend on settings.
+set intervalstyle = 'iso_8601'
+as $function$
+begin
+  return (
+    select async.schedule_as(c.caller, c.ticket, jsonb_build_object(
+      'schedule', _name, 'when', _when, 'query', _query, 'target', _target, 'time_zone', time_zone, 'overlap', overlap,
+      'catch_up', catch_up, 'priority', priority, 'concurrency_pool', concurrency_pool, 'timeout', timeout,
+      'task_data', task_data, 'track_yielded', track_yielded, 'source', source, 'retry', retry,
+      'expires_after', expires_after))
+    from async.caller c);
+end
+$function$;
+
+-- schedules/change_schedule_as
+-- Purpose: async.unschedule, async.pause_schedule and async.resume_schedule (in_change: remove, pause,
+--   resume) for the role that read in_ticket from async.caller. Its owner and administrators may do so.
+--   Times during a pause pass; times that wait for the end of a task go on waiting after it.
+-- Returns: the next time of a schedule that is not paused then.
+-- Raises: PA0A3 for an unknown schedule, PA0A4 for a schedule of another role, PA0A2 for the removal of
+--   a schedule that async.configure has made; insufficient_privilege for a ticket that is not that of the
+--   caller.
+-- Locks: the row of the schedule, until the end of the transaction; as async.wake_leader.
+create or replace function async.change_schedule_as(in_caller name, in_ticket bytea, in_name text, in_change text)
+returns timestamptz
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_path constant text := format('schedule %s', coalesce(quote_literal(left(in_name, 100)), 'null'));
+  s async.schedule;
+begin
+  perform async.scope_of(in_caller, in_ticket, null);
+  select o.* into s from async.schedule o where o.schedule = in_name for update;
+  if not found then
+    raise exception '%: there is no such schedule', v_path
+      using errcode = 'PA0A3', hint = 'async.v_schedule lists the schedules.';
+  elsif not (async.is_owner(in_caller)
+    or exists (select from pg_roles r where r.oid = s.owner and pg_has_role(in_caller, r.oid, 'usage'))
+    or exists (select from async.role_grant g where g.level = 'admin' and pg_has_role(in_caller, g.grantee::oid, 'usage')))
+  then
+    raise exception '%: the schedule belongs to the role %', v_path, s.owner
+      using errcode = 'PA0A4', hint = 'Its owner and administrators may change it.';
+  elsif in_change = 'remove' then
+    if s.configured then
+      perform async.check_schedule_owner(v_path, s, s.owner, false);
+    end if;
+    delete from async.schedule o where o.schedule = in_name;
+    return null;
+  elsif in_change = 'pause' then
+    update async.schedule o set paused = true, look_at = null where o.schedule = in_name and not o.paused;
+    return null;
+  elsif s.paused then
+    if s.next_time <= v_now then
+      s.last_time := async.newest_time(s."when", s.time_zone, s.next_time, v_now);
+      s.next_time := async.next_time(s."when", s.time_zone, s.last_time);
+    end if;
+    update async.schedule o
+    set paused = false, last_time = s.last_time, next_time = s.next_time,
+      look_at = case when exists (select from async.schedule_wait w where w.schedule = in_name) then v_now
+        else s.next_time end
+    where o.schedule = in_name;
+    perform async.wake_leader();
+  end if;
+  return s.next_time;
+end
+$function$;
+
+-- schedules/unschedule
+-- Purpose: removes a schedule. Its times that wait are dropped, and its tasks go on. It runs as the caller, whose role
+--   async.caller proves to async.change_schedule_as.
+-- Returns: nothing.
+-- Raises: as async.change_schedule_as.
+-- Locks: as async.change_schedule_as.
+create or replace function async.unschedule(_name text) returns void
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.change_schedule_as(c.caller, c.ticket, _name, 'remove') from async.caller c;
+end
+$function$;
+
+-- schedules/pause_schedule
+-- Purpose: pauses a schedule. Its tasks go on. It runs as the caller, whose role
+--   async.caller proves to async.change_schedule_as.
+-- Returns: nothing.
+-- Raises: as async.change_schedule_as.
+-- Locks: as async.change_schedule_as.
+create or replace function async.pause_schedule(_name text) returns void
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.change_schedule_as(c.caller, c.ticket, _name, 'pause') from async.caller c;
+end
+$function$;
+
+-- schedules/resume_schedule
+-- Purpose: ends the pause of a schedule. The times during the pause have passed. It runs as the caller, whose role
+--   async.caller proves to async.change_schedule_as.
+-- Returns: its next time.
+-- Raises: as async.change_schedule_as.
+-- Locks: as async.change_schedule_as.
+create or replace function async.resume_schedule(_name text) returns timestamptz
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (select async.change_schedule_as(c.caller, c.ticket, _name, 'resume') from async.caller c);
+end
+$function$;
+
 -- upkeep/delete_history
 -- Purpose: deletes one step of the history: finished tasks from before a time, in the order of
 --   task_id, after a position. Rows that cannot be deleted, because a foreign key, trigger or
@@ -11576,6 +12651,7 @@ language plpgsql
 as $function$
 declare
   c_idle constant interval := '4500 milliseconds';
+  c_fire_again constant interval := '1 second';
   v_idle constant bool := coalesce(current_setting('pgasync.idle', true), '') <> '';
   v_sweep constant bool := async.is_due('swept', '20 milliseconds', in_now) or in_all;
   v_configure bool := in_all;
@@ -11584,6 +12660,7 @@ declare
   v_compact bool := false;
   v_forget bool := in_all;
   v_publish bool := in_all;
+  v_fire bool := in_all;
 begin
   if v_sweep then
     v_configure := async.is_due('configured', case when v_idle then c_idle else '200 milliseconds' end, in_now) or in_all;
@@ -11592,7 +12669,12 @@ begin
     v_review := async.is_due('reviewed', case when v_idle then c_idle else '0' end, in_now) or in_all;
     v_compact := async.is_due('compacted', case when v_idle then c_idle else '100 milliseconds' end, in_now);
     v_forget := async.is_due('forgot', '2 seconds', in_now) or in_all;
+    v_fire := async.firing_time() <= in_now or in_all;
     v_publish := async.is_due('published', case when v_idle then c_idle else '700 milliseconds' end, in_now) or in_all;
+  end if;
+  if v_fire then
+    -- When the stage fails.
+    perform async.note_next_firing(in_now + c_fire_again);
   end if;
   if v_idle then
     perform set_config('pgasync.idle', '', false);
@@ -11605,6 +12687,7 @@ begin
     || '{reap,requests}'::text[]
     || case when v_check_targets then '{broken}'::text[] else '{}' end
     || case when v_sweep then '{deadlines,record,helpers,orphans,promote,offers}'::text[] else '{record}' end
+    || case when v_fire then '{schedules}'::text[] else '{}' end
     || case when in_routines then '{routines}'::text[] else '{}' end
     || '{poll}'::text[]
     || case when v_review then '{review}'::text[] else '{}' end
@@ -11645,6 +12728,7 @@ begin
     when 'configure' then
       perform async.check_lead();
       perform async.refresh_configuration();
+    when 'schedules' then perform async.run_schedules(in_now);
     when 'offers' then perform async.yield_offers(in_now);
     when 'publish' then perform async.publish();
     when 'maintain' then perform async.maintain(in_now);
@@ -12840,17 +13924,67 @@ begin
 end
 $function$;
 
+-- both_engines/arrival_lanes
+-- Purpose: the lanes of the tasks that became READY since a snapshot, for more of them than are read
+--   one by one. The cost grows with the number of these tasks. To read their lanes from the front would
+--   cost more while an old snapshot is held, which keeps the index entries of all tasks that ended.
+-- Returns: each lane with the position after which these tasks are: the least priority, the least time
+--   and the least number of them. Null if more than in_max tasks became READY.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.arrival_lanes(in_since txid_snapshot, in_max int)
+returns async.lane_t[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+declare
+  v_after constant bigint := txid_snapshot_xmax(in_since);
+  v_open constant bigint[] := array(select txid_snapshot_xip(in_since));
+  v_lanes async.lane_t[];
+  v_tasks bigint;
+begin
+  select
+    coalesce(array_agg(row(l.pool, l.target, l.pullable, l.priority, l.entered, l.task_id - 1, null, null)::async.lane_t)
+      filter (where l.priority is not null), '{}'),
+    sum(l.tasks)
+  into v_lanes, v_tasks
+  from (
+    select coalesce(t.concurrency_pool, t.target) as pool, t.target, t.query is null as pullable, count(*) as tasks,
+      -- Tasks with eligible_when wait for that time, and are not in the queue yet.
+      min(t.priority) filter (where t.eligible_when is null) as priority,
+      min(t.entered) filter (where t.eligible_when is null) as entered,
+      min(t.task_id) filter (where t.eligible_when is null) as task_id
+    from (
+      select a.* from async.task a
+      where a.arrived >= v_after and a.arrived is not null
+        and a.consumed is null and a.processed is null and a.yielded is null
+      union all
+      select a.* from async.task a
+      where a.arrived = any (v_open) and a.arrived is not null
+        and a.consumed is null and a.processed is null and a.yielded is null
+      limit in_max + 1
+    ) t
+    where t.query is not null or t.tracked is distinct from true
+    group by 1, 2, 3
+  ) l;
+  return case when coalesce(v_tasks, 0) <= in_max then v_lanes end;
+end
+$function$;
+
 -- external_leader/lead_sweep
 -- Purpose: promotes deferred tasks whose time has come, and finds overdue tasks that run no query.
 -- Returns: the lanes of the promoted tasks; the overdue tasks; when to sweep again (null: nothing
 --   is to come; in_now: there was more than one step); the tasks that could not be written, with
---   the reasons. Tasks of in_skip, which are in backoff, are skipped.
+--   the reasons; when to fire schedules next (async.next_firing). Tasks of in_skip, which are in
+--   backoff, are skipped.
 -- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.lead_sweep(
   in_now timestamptz, in_limit int, in_skip bigint[],
   out out_pools text[], out out_targets text[], out out_pullable bool[], out out_overdue bigint[],
-  out out_next timestamptz, out out_failed bigint[], out out_errors text[]
+  out out_next timestamptz, out out_failed bigint[], out out_errors text[], out out_fires_at timestamptz
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -12874,6 +14008,7 @@ begin
   if cardinality(out_overdue) >= in_limit or cardinality(v_ids) >= 5000 then
     out_next := in_now;
   end if;
+  out_fires_at := async.next_firing(in_now);
 end
 $function$;
 
@@ -12890,6 +14025,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_sort = off
 as $function$
 begin
   out_overdue := array(
@@ -12904,7 +14040,7 @@ begin
      where (t.times_up is not null or t.yielded is not null) and t.processed is null
        and t.times_up > in_now and t.times_up < 'infinity'
        and (t.consumed is null or t.yielded is not null or t.query is null)
-     order by t.times_up
+     order by t.times_up, t.task_id
      limit 1),
     (select t.eligible_when from async.task t
      where t.eligible_when is not null and t.processed is null
@@ -13440,6 +14576,47 @@ select
 from async.target t
 order by t.target;
 
+-- views/v_schedule
+-- The schedules. Their queries, task_data and refusals are shown to their owners, the owner of the schema
+-- and administrators.
+create or replace view async.v_schedule as
+select
+  s.schedule,
+  s."when",
+  s.time_zone,
+  s.target,
+  case when s.is_shown then s.query end as query,
+  s.owner::text as owner,
+  s.configured,
+  s.paused,
+  s.overlap,
+  s.catch_up,
+  case when not s.paused then s.next_time end as next_time,
+  s.last_fired,
+  s.last_task_id,
+  coalesce(t.finish_status::text, async.task_execution_state(t)::text) as last_status,
+  (select count(*) from async.schedule_wait w where w.schedule = s.schedule) as waiting,
+  s.last_skipped,
+  s.last_refused,
+  case when s.is_shown then s.last_refusal end as last_refusal,
+  s.priority,
+  s.concurrency_pool,
+  s.timeout,
+  case when s.is_shown then s.task_data end as task_data,
+  s.track_yielded,
+  s.source,
+  s.retry,
+  s.expires_after
+from (
+  select h.*,
+    exists (select from pg_catalog.pg_roles r where r.oid = h.owner and pg_has_role(r.oid, 'usage'))
+    or exists (select from pg_catalog.pg_namespace n where n.nspname = 'async' and pg_has_role(n.nspowner, 'usage'))
+    or exists (select from async.role_grant g where g.level = 'admin' and pg_has_role(g.grantee::oid, 'usage')) as is_shown
+  from async.schedule h
+) s
+left join async.task t on t.task_id = s.last_task_id
+order by s.schedule;
+
 -- views/v_unfinished_task
 -- Every task that has not finished. A partial index with the same predicate serves each branch, so
 -- the cost does not grow with the history. Each task is in exactly one branch.
@@ -13855,6 +15032,8 @@ select
   t.unique_while,
   t.attempt,
   t.retry,
+  t.schedule,
+  t.scheduled_for,
   t.keep_result_for
 from async.task t;
 
@@ -14172,6 +15351,70 @@ comment on column async.attempt.ended is 'The end of the attempt.';
 comment on column async.attempt.status is 'How the attempt ended.';
 comment on column async.attempt.error is 'The error or message of the end.';
 
+-- comments/schedules
+-- The tables of schedules. async.schedule and async.configure change them.
+comment on table async.schedule is
+  'The schedules. The leader pushes their tasks. async.v_schedule shows them.';
+comment on column async.schedule.schedule is 'The name of the schedule.';
+comment on column async.schedule.owner is
+  'The role that made the schedule. Its grants count when the schedule fires.';
+comment on column async.schedule."when" is
+  'The times: cron with five or six fields, or an interval, as async.next_time reads it.';
+comment on column async.schedule.time_zone is 'The time zone of the fields of when.';
+comment on column async.schedule.query is 'The query of its tasks. Null for tasks that clients pull.';
+comment on column async.schedule.target is
+  'The target of its tasks; tag:NAME is every target that has the tag when the schedule fires.';
+comment on column async.schedule.overlap is
+  'What a time does at a target at which a task of the schedule has not finished: skip, buffer_one, '
+  'buffer_all, cancel_other or allow_all.';
+comment on column async.schedule.catch_up is
+  'Which times fire later when no orchestrator could fire them: none, last or all.';
+comment on column async.schedule.priority is 'The priority of its tasks. Null: 0.';
+comment on column async.schedule.concurrency_pool is
+  'The concurrency pool of its tasks. Null: that of the target.';
+comment on column async.schedule.timeout is 'The timeout of its tasks. Null: that of the target.';
+comment on column async.schedule.task_data is 'The task_data of its tasks.';
+comment on column async.schedule.track_yielded is
+  'Whether its tasks keep their pool slots while they are yielded. Null: as the target says.';
+comment on column async.schedule.source is 'The source of its tasks.';
+comment on column async.schedule.retry is
+  'The retry policy of its tasks. Null: that of the target or of control.';
+comment on column async.schedule.expires_after is
+  'How long after its push a task expires (async.task.expires_at). Null: never.';
+comment on column async.schedule.configured is
+  'True when async.configure has made the schedule, false when async.schedule has.';
+comment on column async.schedule.paused is 'True while the schedule does not fire.';
+comment on column async.schedule.last_time is
+  'All times up to this one are decided: they have fired, wait in async.schedule_wait, or passed.';
+comment on column async.schedule.next_time is
+  'The first time after last_time. In async.v_schedule null while the schedule is paused.';
+comment on column async.schedule.look_at is
+  'When the leader looks at the schedule: at next_time, or earlier while a time waits. Null while '
+  'the schedule is paused.';
+comment on column async.schedule.last_fired is
+  'The last time for which a task was pushed. Null before the first one.';
+comment on column async.schedule.last_task_id is 'The id of the task that was pushed last.';
+comment on column async.schedule.last_skipped is
+  'The last time that was skipped at a target because an earlier task had not finished.';
+comment on column async.schedule.last_refused is 'When a push was refused last.';
+comment on column async.schedule.last_refusal is
+  'Why a push was refused last: SQLSTATE and message, without passwords.';
+comment on column async.schedule.refusal_logged is 'When last_refusal was written to the log.';
+
+comment on table async.schedule_wait is
+  'Times of schedules that wait for the end of the unfinished task of the schedule at the target.';
+comment on column async.schedule_wait.schedule is 'The schedule.';
+comment on column async.schedule_wait.target is 'The target.';
+comment on column async.schedule_wait.scheduled_for is 'The time of the schedule that waits.';
+
+comment on view async.v_schedule is
+  'The schedules, with their next and last times. Query, task_data and last_refusal are shown to '
+  'the owner of the schedule, the owner of the schema, and administrators.';
+comment on column async.v_schedule.last_status is
+  'The finish status or the phase of the task that was pushed last.';
+comment on column async.v_schedule.waiting is
+  'How many times wait for the end of a task, over all targets.';
+
 -- comments/calls
 -- The calls of the server part. docs/errors.md lists the error codes.
 comment on procedure async.main(bool, bool) is
@@ -14194,6 +15437,23 @@ comment on function async.push_routine(async.routine_type_t, text) is
 comment on function async.next_time(text, text, timestamptz) is
   'The next time of a schedule after _after: cron with five or six fields in a time zone, or an '
   'interval such as "every 30 seconds". Raises PA0A0.';
+comment on function async.schedule(
+    text, text, text, text, text, text, text, int, text, interval, jsonb, bool, text, text, interval) is
+  'Makes a schedule, or replaces the one of this name: the leader pushes the query to the target '
+  '(or tag:NAME) at the times of _when, for the calling role. Returns the next time. Raises PA0A0, '
+  'PA0A1, PA0A2, PA0A5, and the errors of async.push about its options.';
+comment on function async.schedule_as(name, bytea, jsonb) is
+  'async.schedule for the role that read the ticket from async.caller.';
+comment on function async.unschedule(text) is
+  'Removes a schedule. Its tasks go on. Raises PA0A2, PA0A3, PA0A4.';
+comment on function async.pause_schedule(text) is
+  'Pauses a schedule. Its tasks go on. Raises PA0A3, PA0A4.';
+comment on function async.resume_schedule(text) is
+  'Ends the pause of a schedule, and returns its next time. The times during the pause have passed. '
+  'Raises PA0A3, PA0A4.';
+comment on function async.change_schedule_as(name, bytea, text, text) is
+  'async.unschedule, async.pause_schedule and async.resume_schedule for the role that read the '
+  'ticket from async.caller.';
 comment on function async.log(text, text) is
   'Writes a line to the log, and raises it to the caller at the level NOTICE, WARNING, INFO, DEBUG '
   'or ERROR. ERROR raises PA070, and the line stays in the log. Raises PA071 for another level.';
@@ -14411,7 +15671,8 @@ begin
     select v.oid::regclass as view, a.attname, d.description
     from (
       values ('v_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
-        ('v_running_task', 'task'), ('v_dead_task', 'task'), ('v_target', 'target')
+        ('v_running_task', 'task'), ('v_dead_task', 'task'), ('v_target', 'target'),
+        ('v_schedule', 'schedule')
     ) as p(view_name, table_name)
     join pg_catalog.pg_class v on v.oid = ('async.' || p.view_name)::regclass
     join pg_catalog.pg_class t on t.oid = ('async.' || p.table_name)::regclass

@@ -133,6 +133,7 @@ mod names;
 mod orchestrator;
 mod plan;
 mod query;
+mod schedule;
 mod sqlstate;
 mod task;
 mod time;
@@ -152,6 +153,7 @@ pub use plan::lane::{Head, Lane, LaneKind, QueuePosition};
 pub use plan::{Choice, Plan, Refill, WINDOW_HEADS_DEFAULT};
 pub use query::statement::{Statement, StatementKind, statements};
 pub use query::{COPY_REFUSED, QueryClass, classify, opens_transaction};
+pub use schedule::{AtTarget, CatchUp, Firing, LATE_MAX, Overlap, SET_BACK_MIN, ScheduleState};
 pub use sqlstate::ends_session;
 pub use task::diagram::{Transition, state_diagram, transitions};
 #[doc(hidden)]

@@ -152,6 +152,60 @@ async fn sql_keeps_the_results_of_rust() {
     keeps_the_results::<RustEngine, SqlEngine>(false).await;
 }
 
+/// Each time of a schedule fires once, in order, over the changes of the engine: two that are forced,
+/// and two after which the lost engine has said nothing.
+async fn fires_each_time_once<A: Engine, B: Engine>() {
+    let (database, target) = fixture().await;
+    database.wait_for("select count(*) > 0 from async.task").await;
+    database
+        .run(
+            "select async.schedule('tick', 'every 1 second',
+               'insert into ledger (mark) values (''##flow.TASK_ID##'')', 'there', overlap => 'allow_all',
+               catch_up => 'all', priority => -1)",
+        )
+        .await;
+    let mut first = A::attach(&database);
+    first.lead().await;
+    let fired = |times: i64| format!("select count(*) >= {times} from async.task where schedule = 'tick'");
+    database.wait_for(&fired(2)).await;
+    let mut second = B::attach(&database);
+    second.start_forced().await;
+    second.wait_until_leading().await;
+    assert_eq!(first.wait_until_ended().await, Outcome::Returned);
+    database.wait_for(&fired(4)).await;
+    second.terminate().await;
+    sleep(Duration::from_millis(1_500)).await;
+    let mut third = A::attach(&database);
+    third.lead().await;
+    database.wait_for(&fired(7)).await;
+    third.terminate().await;
+    let mut fourth = B::attach(&database);
+    fourth.lead().await;
+    database.wait_for(&fired(10)).await;
+    database.run("select async.unschedule('tick')").await;
+    database.wait_until_finished().await;
+    database
+        .assert_holds(
+            "select count(*) >= 10 and bool_and(scheduled_for = first + (n - 1) * interval '1 second')
+             from (
+               select scheduled_for, min(scheduled_for) over () as first, row_number() over (order by task_id) as n
+               from async.task where schedule = 'tick'
+             ) t",
+        )
+        .await;
+    assert!(target.repeated_marks().await.is_empty());
+}
+
+#[tokio::test]
+async fn rust_and_sql_fire_each_time_once() {
+    fires_each_time_once::<RustEngine, SqlEngine>().await;
+}
+
+#[tokio::test]
+async fn sql_and_rust_fire_each_time_once() {
+    fires_each_time_once::<SqlEngine, RustEngine>().await;
+}
+
 #[tokio::test]
 async fn rust_keeps_the_limit_on_starts_of_sql() {
     keeps_the_limit_on_starts::<SqlEngine, RustEngine>().await;

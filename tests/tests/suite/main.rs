@@ -11,6 +11,7 @@ mod conformance;
 mod connections;
 mod counted;
 mod cuts;
+mod examples;
 mod fuzz;
 mod harness;
 mod holds;

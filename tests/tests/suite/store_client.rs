@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use pgasync_core::{
-    ControlEntry, Document, FinishStatus, PoolEntry, PoolName, Priority, RowState, Run, Span, TargetEntry, TargetName,
-    TaskId, Timestamp,
+    CatchUp, ControlEntry, Document, FinishStatus, Overlap, PoolEntry, PoolName, Priority, RowState, Run, Span,
+    TargetEntry, TargetName, TaskId, Timestamp,
 };
 use pgasync_pg::ConnectionSettings;
 use pgasync_store::{
-    Batch, Client, ConfigureError, KeyUntil, LatchError, NewTask, OnConflict, Push, PushError, ReadError, RequestError,
-    RestartError, RunType, SchemaPart, TakeError, TargetState, TaskResult, UniqueKey, WaitError, install,
+    Batch, Client, ConfigureError, KeyUntil, LatchError, NewSchedule, NewTask, OnConflict, Push, PushError, ReadError,
+    RequestError, RestartError, RunType, ScheduleError, SchemaPart, TakeError, TargetState, TaskResult, UniqueKey,
+    WaitError, install,
 };
 use pgasync_tests::{Database, Engine, PATIENCE, PrivateCluster, RustEngine, Scratch, SqlEngine};
 use serde_json::json;
@@ -240,6 +241,37 @@ async fn the_rows_of_a_task_are_read() {
     };
     assert_eq!(client.result(ids[0]).await.expect("it answers"), Some(expected));
     assert_eq!(client.result(ids[1]).await.expect("it answers"), None);
+}
+
+#[tokio::test]
+async fn schedules_are_made_paused_resumed_and_removed() {
+    let database = Database::create().await;
+    let client = client(database.settings());
+    let task = || NewTask::query("select 1", own()).priority(Priority(4)).timeout(Span::seconds(90));
+    let load = NewSchedule::new("load", "30 2 * * *", task())
+        .time_zone("Europe/Berlin")
+        .overlap(Overlap::BufferAll)
+        .catch_up(CatchUp::All)
+        .source("test")
+        .retry("none")
+        .expires_after(Span::seconds(7_200));
+    let next = client.schedule(&load).await.expect("it is made");
+    let sql = "select count(*) from async.schedule where schedule = 'load' and \"when\" = '30 2 * * *'
+        and time_zone = 'Europe/Berlin' and target = 'SELF' and query = 'select 1' and overlap = 'buffer_all'
+        and catch_up = 'all' and priority = 4 and timeout = '90 s' and source = 'test' and retry = 'none'
+        and expires_after = '2 hours' and next_time > now()";
+    assert_eq!(database.number(sql).await, 1);
+    client.pause_schedule("load").await.expect("it is paused");
+    database.assert_holds("select paused from async.schedule").await;
+    assert_eq!(client.resume_schedule("load").await.expect("it goes on"), next);
+    let refused = client.schedule(&NewSchedule::new("load", "61 * * * *", task())).await;
+    assert!(matches!(refused, Err(ScheduleError::Impossible(_))), "{refused:?}");
+    client.schedule(&NewSchedule::new("tagged", "@daily", task()).tag("shop")).await.expect("it is made");
+    database.assert_holds("select target = 'tag:shop' from async.schedule where schedule = 'tagged'").await;
+    client.unschedule("load").await.expect("it is removed");
+    for refused in [client.unschedule("load").await, client.pause_schedule("load").await] {
+        assert!(matches!(refused, Err(ScheduleError::Unknown(_))), "{refused:?}");
+    }
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ impl Scheduler {
                 // It was read before it was claimed.
                 Some(tracked) if tracked.is_being_claimed() => {}
                 // Its end was recorded, and it returned, before the answer to the record was seen.
-                Some(_) => self.refresh_lane(&lane),
+                Some(_) => self.may_wait_again(&lane, head.position),
                 None if self.skipped.is_skipped(task) => {}
                 None => {
                     self.plan.arrive(&lane, head);

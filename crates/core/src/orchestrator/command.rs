@@ -73,8 +73,8 @@ pub enum Command {
         /// How many heads at most.
         heads_max: usize,
     },
-    /// Promote the tasks whose time has come, and find the tasks without a query whose deadline has
-    /// passed: [`Input::Swept`](crate::Input::Swept).
+    /// Promote the tasks whose time has come, find the tasks without a query whose deadline has
+    /// passed, and push the tasks of schedules that are due: [`Input::Swept`](crate::Input::Swept).
     Sweep {
         /// How many tasks at most.
         tasks_max: usize,

@@ -72,7 +72,7 @@ impl Scheduler {
             }
             Some(_) | None => {
                 if let Some(tracked) = self.untrack(task) {
-                    self.refresh_lane(&tracked.lane);
+                    self.may_wait_again(&tracked.lane, tracked.position);
                 }
             }
         }

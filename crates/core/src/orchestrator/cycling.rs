@@ -4,13 +4,13 @@ use super::Orchestrator;
 use super::command::Command;
 use super::input::{OpenWriters, TaskSnapshot, WriteAnswer};
 use crate::names::{PoolName, TaskId};
-use crate::plan::lane::{Head, Lane};
+use crate::plan::lane::{Head, Lane, QueuePosition};
 use crate::time::Timestamp;
 
 impl Orchestrator {
     pub(super) fn polled(
         &mut self,
-        lanes: &[Lane],
+        lanes: Vec<(Lane, Option<QueuePosition>)>,
         arrivals: Vec<(Lane, Head)>,
         due: Option<Timestamp>,
         requests: bool,
@@ -19,7 +19,7 @@ impl Orchestrator {
     ) {
         self.retries.succeeded();
         self.cycle.polled(latch, writers, &self.scheduler.cx);
-        self.scheduler.refresh_lanes(lanes);
+        self.scheduler.lanes_have_tasks(lanes);
         self.scheduler.arrived(arrivals);
         self.scheduler.sweep.by_server_time(due, &mut self.scheduler.cx);
         self.scheduler.offers.review_all();

@@ -112,15 +112,16 @@ pub enum Input {
     RoutinesDone,
     /// Answers [`Command::Poll`](crate::Command::Poll).
     Polled {
-        /// The lanes that may have waiting tasks at any position: all lanes with waiting tasks in
-        /// the first poll of a connection to the store, or if too many tasks arrived.
-        lanes: Vec<Lane>,
-        /// Every task that became READY since the last poll by the write of a client, and waits. A
-        /// task may be reported more than once.
+        /// The lanes that may have any number of further waiting tasks, and the position after which
+        /// these are: all lanes with waiting tasks, without a position, in the first poll of a
+        /// connection to the store; and if too many tasks arrived, their lanes.
+        lanes: Vec<(Lane, Option<QueuePosition>)>,
+        /// Every task that became READY since the last poll by the write of a client, and waits,
+        /// except those in `lanes`. A task may be reported more than once.
         arrivals: Vec<(Lane, Head)>,
         /// The first time at which a task that became READY since the last poll is to be promoted, or
-        /// is overdue; or any earlier time, if too many tasks arrived. `None` if no such task waits for
-        /// a time.
+        /// is overdue, or at which a schedule fires, if that has changed or has come; or any earlier
+        /// time, if too many tasks arrived. `None` if there is no such time.
         due: Option<Timestamp>,
         /// Whether there are requests.
         requests: bool,
@@ -185,8 +186,8 @@ pub enum Input {
         overdue: Vec<TaskSnapshot>,
         /// Lanes in which something was promoted.
         promoted: Vec<Lane>,
-        /// When the next task is to be promoted or overdue, as far as the store knows; the past if
-        /// there were more than were asked for.
+        /// When the next task is to be promoted or overdue, or the next schedule fires, as far as the
+        /// store knows; the past if there were more than were asked for.
         next: Option<Timestamp>,
         /// Tasks that could not be promoted.
         failed: Vec<TaskId>,

@@ -137,7 +137,7 @@ impl Orchestrator {
             Input::StartupDone => self.startup_done(),
             Input::RoutinesDone => self.cycle.routines_done(&scheduler.cx),
             Input::Polled { lanes, arrivals, due, requests, latch, writers } => {
-                self.polled(&lanes, arrivals, due, requests, latch, writers);
+                self.polled(lanes, arrivals, due, requests, latch, writers);
             }
             Input::Notified => self.cycle.notified(&scheduler.cx),
             Input::Fenced { target, sessions } => {

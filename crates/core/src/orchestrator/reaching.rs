@@ -159,13 +159,13 @@ impl Scheduler {
         if let TaskSession::Lost { .. } = tracked.session() {
             return self.end_query(task, Outcome::Unknown(known));
         }
-        let (lane, found) = (tracked.lane.clone(), tracked.task().clone());
+        let (lane, position, found) = (tracked.lane.clone(), tracked.position, tracked.task().clone());
         if let Phase::Yielded { tracked: true, .. } | Phase::Pulled { .. } = found.phase {
             return self.update(task, |tracked| tracked.set_session(TaskSession::NotNeeded));
         }
         self.release(task, found);
         // It may have been restarted meanwhile, or given another deadline.
-        self.refresh_lane(&lane);
+        self.may_wait_again(&lane, position);
         self.sweep.at_once(&mut self.cx);
     }
 

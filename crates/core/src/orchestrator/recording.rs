@@ -174,13 +174,13 @@ impl Scheduler {
             Verdict::Follow(row) => self.follow_row(task, row.as_ref()),
             Verdict::Returned { due } => {
                 if let Some(tracked) = self.untrack(task) {
-                    self.refresh_lane(&tracked.lane);
+                    self.may_wait_again(&tracked.lane, tracked.position);
                     self.sweep.by_server_time(due, &mut self.cx);
                 }
             }
             Verdict::Released => {
                 if let Some(tracked) = self.untrack(task) {
-                    self.refresh_lane(&tracked.lane);
+                    self.may_wait_again(&tracked.lane, tracked.position);
                     self.sweep.at_once(&mut self.cx);
                 }
             }
@@ -202,7 +202,7 @@ impl Scheduler {
         } else {
             // It may wait yet, and then nothing behind it goes first.
             self.plan.recall(&tracked.lane, tracked.position);
-            self.refresh_lane(&tracked.lane);
+            self.may_wait_again(&tracked.lane, tracked.position);
         }
     }
 
@@ -229,7 +229,7 @@ impl Scheduler {
                 self.sweep.by_server_time(*eligible_when, &mut self.cx);
                 self.sweep.by_server_time(found.phase.times_up(), &mut self.cx);
                 if let Some(tracked) = untracked.filter(|_| waits) {
-                    self.refresh_lane(&tracked.lane);
+                    self.may_wait_again(&tracked.lane, tracked.position);
                 }
             }
             Phase::Yielded { .. }

@@ -11,7 +11,7 @@ use super::sweep::Sweep;
 use super::tracked::{Change, Tracked, TrackedTasks};
 use crate::names::{PoolName, TaskId};
 use crate::plan::Plan;
-use crate::plan::lane::Lane;
+use crate::plan::lane::{Lane, QueuePosition};
 
 /// The parts of the state that a task passes through.
 ///
@@ -123,8 +123,32 @@ impl Scheduler {
         }
     }
 
+    /// Takes lanes that have further tasks in the store: after a position, or anywhere.
+    pub(super) fn lanes_have_tasks(&mut self, lanes: Vec<(Lane, Option<QueuePosition>)>) {
+        for (lane, after) in lanes {
+            match after {
+                Some(after) => {
+                    self.plan.arrive_after(&lane, after);
+                    self.refresh_uses_of(&lane);
+                }
+                None => self.refresh_lane(&lane),
+            }
+        }
+    }
+
+    /// A task that left its lane may wait there again, at its position or a later one.
+    pub(super) fn may_wait_again(&mut self, lane: &Lane, position: QueuePosition) {
+        self.plan.arrive_after(lane, position.before());
+        self.refresh_uses_of(lane);
+    }
+
+    /// Tasks may wait anywhere in the lane.
     pub(super) fn refresh_lane(&mut self, lane: &Lane) {
         self.plan.stale(lane);
+        self.refresh_uses_of(lane);
+    }
+
+    fn refresh_uses_of(&mut self, lane: &Lane) {
         self.sessions.refresh_target(&lane.target, &mut self.plan);
         self.refresh_pool(&lane.pool);
         self.offers.review(lane.pool.clone());

@@ -29,6 +29,13 @@ pub struct QueuePosition {
     pub task: TaskId,
 }
 
+impl QueuePosition {
+    /// A position before this one, and after each task that comes before it.
+    pub(crate) fn before(self) -> Self {
+        Self { task: TaskId(self.task.0.saturating_sub(1)), ..self }
+    }
+}
+
 /// How the tasks of a lane are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -202,7 +202,7 @@ impl Plan {
     pub fn stale(&mut self, lane: &Lane) {
         let number = self.number(lane);
         if let Some(window) = self.window(number) {
-            window.stale = true;
+            window.read_again(Reading::Front);
             self.wanting.insert(number);
         }
     }
@@ -222,7 +222,7 @@ impl Plan {
         if let Some(window) = self.window(number) {
             let was_asked = window.is_refilling();
             window.refill(heads, bound, more);
-            let is_stale = window.stale;
+            let is_stale = window.is_stale();
             debug_assert!(self.refilling > 0 || !was_asked, "a refill was not counted");
             self.refilling = self.refilling.saturating_sub(usize::from(was_asked));
             if is_stale {
@@ -239,6 +239,16 @@ impl Plan {
         let heads_max = self.pools.get(&lane.pool).map_or(WINDOW_HEADS_DEFAULT, |pool| pool.window_heads);
         if let Some(window) = self.window(number) {
             window.arrive(head, heads_max);
+        }
+        self.settle(number);
+    }
+
+    /// Notes that any number of tasks may have become READY in the store after this position.
+    pub fn arrive_after(&mut self, lane: &Lane, position: QueuePosition) {
+        let number = self.number(lane);
+        if let Some(window) = self.window(number) {
+            window.read_again(Reading::After(position));
+            self.wanting.insert(number);
         }
         self.settle(number);
     }

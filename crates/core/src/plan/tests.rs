@@ -91,6 +91,50 @@ fn the_heads_of_a_target_are_those_with_a_query() {
     assert_eq!((of("a"), of("b"), of("c")), (vec![TaskId(1), TaskId(2)], vec![TaskId(4)], vec![]));
 }
 
+/// The lane is read again from there on, as often as tasks arrive there, and not from the front.
+#[test]
+fn what_arrives_after_a_position_is_read_from_there_on() {
+    let (mut plan, lane) = (Plan::new(), lane("a"));
+    plan.refill(&lane, (1..=4).map(head).collect(), true);
+    plan.set_pool(&lane.pool, true, 16);
+    plan.arrive_after(&lane, head(8).position);
+    assert_eq!(plan.refills(9)[0].after, Some(head(4).position), "what comes after the bound is read after it");
+    plan.refill(&lane, vec![head(5), head(9)], false);
+
+    plan.arrive_after(&lane, head(3).position);
+    plan.arrive_after(&lane, head(2).position);
+    assert_eq!(plan.heads(), 6, "the heads in memory stay until the answer");
+    assert_eq!(plan.refills(9)[0].after, Some(head(2).position));
+    plan.arrive_after(&lane, head(3).position);
+    plan.refill(&lane, vec![head(4), head(6)], false);
+    assert_eq!(plan.heads(), 4, "the answer lacks 3, 5 and 9, which are gone");
+    assert_eq!(plan.refills(9)[0].after, Some(head(3).position), "the answer may lack what arrived meanwhile");
+    plan.refill(&lane, vec![head(6)], false);
+    for task in [1, 2, 6] {
+        assert!(matches!(plan.next(true), Choice::Take { head, .. } if head.position.task == TaskId(task)));
+        plan.remove(&lane, TaskId(task));
+    }
+    assert_eq!(plan.next(true), Choice::NoTask);
+}
+
+/// A task that was removed may return while heads are read, and the answer may lack it.
+#[test]
+fn the_answer_to_a_read_before_a_return_is_ignored() {
+    let (mut plan, lane) = (Plan::new(), lane("a"));
+    plan.refill(&lane, (1..=4).map(head).collect(), true);
+    plan.set_pool(&lane.pool, true, 16);
+    for task in [1, 2, 3] {
+        plan.remove(&lane, TaskId(task));
+    }
+    assert_eq!(plan.refills(9)[0].after, Some(head(4).position));
+    plan.recall(&lane, head(2).position);
+    plan.refill(&lane, vec![head(5)], false);
+    assert_eq!(plan.next(true), Choice::Await(&lane));
+    assert_eq!(plan.refills(9)[0].after, Some(head(2).position.before()));
+    plan.refill(&lane, vec![head(2), head(4), head(5)], false);
+    assert_eq!((plan.heads(), plan.first_in(&lane)), (3, Some(head(2).position)));
+}
+
 /// The read may have come before the task, or after it.
 #[test]
 fn what_arrives_while_heads_are_read_is_neither_lost_nor_chosen_twice() {

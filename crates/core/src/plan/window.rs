@@ -13,20 +13,19 @@ pub(super) struct Entry {
     pub(super) ahead: bool,
 }
 
-/// Where the read of a refill begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where the read of a refill begins. The answer replaces the window from there on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reading {
-    /// At the first waiting task. The answer replaces the window.
+    /// At the first waiting task.
     Front,
-    /// After the bound of the window. The answer continues it.
+    /// After this position.
     After(QueuePosition),
 }
 
 /// The first heads of a lane.
 ///
 /// Invariant: `entries` are in order. Each other task of the lane in the store comes after `bound`
-/// if `more`, or returned since the last read from the front, or has not been reported as an arrival
-/// yet.
+/// if `more`, or is where the window is `stale`, or has not been reported as an arrival yet.
 #[derive(Debug)]
 pub(super) struct Window {
     pub(super) lane: Lane,
@@ -41,9 +40,8 @@ pub(super) struct Window {
     reading: Option<Reading>,
     /// The arrivals since the refill under way was requested. Its answer may lack them.
     arrived: Vec<Head>,
-    /// Whether the store may have tasks at any position that are not in the window: the next refill
-    /// reads from the front.
-    pub(super) stale: bool,
+    /// From where on the store may have tasks that are not in the window: the next refill begins there.
+    stale: Option<Reading>,
     /// The position of the first task that returns to the store and is not among the entries yet.
     recalled: Option<QueuePosition>,
     /// Whether the refill under way may have been read before a task returned. Its answer is then
@@ -64,7 +62,7 @@ impl Window {
             full: 0,
             reading: None,
             arrived: Vec::new(),
-            stale: false,
+            stale: None,
             recalled: None,
             ignore_refill: false,
             resting: false,
@@ -76,8 +74,13 @@ impl Window {
     /// again.
     pub(super) fn recall(&mut self, position: QueuePosition) {
         self.recalled = Some(self.recalled.map_or(position, |before| before.min(position)));
-        self.stale = true;
         self.ignore_refill = self.reading.is_some();
+        self.read_again(Reading::After(position.before()));
+    }
+
+    /// Notes that the store may have tasks from there on that are not in the window.
+    pub(super) fn read_again(&mut self, from: Reading) {
+        self.stale = Some(self.stale.map_or(from, |before| before.min(from)));
     }
 
     /// Takes the answer to a refill: the heads that can be claimed, the position of the last head
@@ -86,13 +89,12 @@ impl Window {
         let reading = self.reading.take().unwrap_or(Reading::Front);
         let arrived = std::mem::take(&mut self.arrived);
         if std::mem::take(&mut self.ignore_refill) {
-            self.stale = true;
+            self.read_again(reading);
             return;
         }
-        if reading == Reading::Front {
-            self.recalled = None;
-            self.entries.retain(|entry| entry.ahead);
-        }
+        self.recalled = None;
+        let stays = |position| matches!(reading, Reading::After(before) if position <= before);
+        self.entries.retain(|entry| entry.ahead || stays(entry.head.position));
         self.bound = match reading {
             Reading::After(before) => Some(bound.map_or(before, |bound| bound.max(before))),
             Reading::Front => bound,
@@ -139,6 +141,11 @@ impl Window {
         self.entries.insert(at, Entry { head, ahead: false });
     }
 
+    /// Whether the store may have tasks that are not in the window, and are not after its bound.
+    pub(super) const fn is_stale(&self) -> bool {
+        self.stale.is_some()
+    }
+
     /// Whether a refill is under way.
     pub(super) const fn is_refilling(&self) -> bool {
         self.reading.is_some()
@@ -149,7 +156,7 @@ impl Window {
         self.reading = None;
         self.arrived.clear();
         self.ignore_refill = false;
-        self.stale = true;
+        self.stale = Some(Reading::Front);
     }
 
     /// The position of the first task. For an exhausted window, the position after which the next
@@ -200,7 +207,7 @@ impl Window {
     }
 
     pub(super) fn wants_more(&self) -> bool {
-        self.reading.is_none() && (self.stale || (self.more && self.entries.len() <= self.full / 2))
+        self.reading.is_none() && (self.stale.is_some() || (self.more && self.entries.len() <= self.full / 2))
     }
 
     /// Notes that a refill is requested, if one is needed, and returns where it begins.
@@ -208,17 +215,18 @@ impl Window {
         if !self.wants_more() {
             return None;
         }
-        let reading = match self.bound {
-            Some(bound) if !self.stale => Reading::After(bound),
-            Some(_) | None => Reading::Front,
+        let bound = self.bound.map_or(Reading::Front, Reading::After);
+        let reading = match self.stale.take() {
+            Some(from) if self.more => from.min(bound),
+            Some(from) => from,
+            None => bound,
         };
         self.reading = Some(reading);
-        self.stale = false;
         Some(reading)
     }
 
     /// Whether the window is empty and no refill can bring a task.
     pub(super) fn is_done(&self) -> bool {
-        self.entries.is_empty() && !self.more && !self.stale && self.reading.is_none() && !self.resting
+        self.entries.is_empty() && !self.more && self.stale.is_none() && self.reading.is_none() && !self.resting
     }
 }

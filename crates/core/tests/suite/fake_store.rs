@@ -13,6 +13,12 @@ use pgasync_core::{
 /// A poll reports at most this many arrivals, and otherwise the lanes.
 const ARRIVALS_MAX: usize = 40;
 
+/// A poll reports the lanes of at most this many arrivals, and otherwise all lanes.
+const LANES_OF_ARRIVALS_MAX: usize = 80;
+
+/// The lanes, the arrivals, and the time of the next sweep of a poll.
+type News = (Vec<(Lane, Option<QueuePosition>)>, Vec<(Lane, Head)>, Option<Timestamp>);
+
 /// A task as in the table, and the behaviour of its query.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredTask {
@@ -275,13 +281,18 @@ impl FakeStore {
     }
 
     /// What waits, as far as the leader does not know it. Now and then an arrival is reported again.
-    fn news(&mut self) -> (Vec<Lane>, Vec<(Lane, Head)>, Option<Timestamp>) {
+    fn news(&mut self) -> News {
         if !self.polls_report {
             return (Vec::new(), Vec::new(), None);
         }
-        let Some(arrived) = self.arrived.replace(BTreeSet::new()) else { return (self.lanes(), Vec::new(), None) };
+        let all = |lanes: Vec<Lane>| lanes.into_iter().map(|lane| (lane, None)).collect();
+        let Some(arrived) = self.arrived.replace(BTreeSet::new()) else { return (all(self.lanes()), Vec::new(), None) };
+        let too_many = Some(Timestamp::from_micros(i64::MIN));
+        if arrived.len() > LANES_OF_ARRIVALS_MAX {
+            return (all(self.lanes()), Vec::new(), too_many);
+        }
         if arrived.len() > ARRIVALS_MAX {
-            return (self.lanes(), Vec::new(), Some(Timestamp::from_micros(i64::MIN)));
+            return (self.lanes_of(&arrived), Vec::new(), too_many);
         }
         let ready =
             arrived.iter().filter_map(|task| self.tasks.get(task)).filter(|task| task.row.state() == RowState::Ready);
@@ -294,6 +305,21 @@ impl FakeStore {
             self.arrived = Some(arrived.into_iter().filter(|task| task.0 % 5 != 0).collect());
         }
         (Vec::new(), arrivals, due)
+    }
+
+    /// The lanes of these tasks, each with the least priority, the least time and the least number of
+    /// its tasks.
+    fn lanes_of(&self, arrived: &BTreeSet<TaskId>) -> Vec<(Lane, Option<QueuePosition>)> {
+        let mut lanes: BTreeMap<Lane, QueuePosition> = BTreeMap::new();
+        let ready = |task: &&StoredTask| task.row.state() == RowState::Ready && task.is_queued();
+        for task in arrived.iter().filter_map(|task| self.tasks.get(task)).filter(ready) {
+            let position = task.head().position;
+            let least = lanes.entry(task.lane.clone()).or_insert(position);
+            least.priority = least.priority.min(position.priority);
+            least.entered = least.entered.min(position.entered);
+            least.task = TaskId(least.task.0.min(position.task.0 - 1));
+        }
+        lanes.into_iter().map(|(lane, after)| (lane, Some(after))).collect()
     }
 
     fn reread(&self, tasks: Vec<TaskId>) -> Vec<Input> {

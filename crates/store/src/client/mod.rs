@@ -10,6 +10,7 @@ mod push_options;
 mod read;
 mod request;
 mod result;
+mod schedule;
 mod statistics;
 mod task;
 mod wait;
@@ -31,6 +32,7 @@ pub use self::push_options::{KeyUntil, OnConflict, Push, Pushed, UniqueKey};
 pub use self::read::{LogLine, ReadError, TaskStatus};
 pub use self::request::{RequestError, RequestReceipt, RestartError};
 pub use self::result::TaskResult;
+pub use self::schedule::{NewSchedule, ScheduleError};
 pub use self::statistics::{
     LeaderStatistics, Period, PoolStatistics, RunningTask, Statistics, TargetState, TargetStatistics, WaitingLane,
 };

@@ -219,6 +219,7 @@ impl Candidate {
             registered: BTreeMap::new(),
             polled: None,
             configuration_version: None,
+            firing: super::firing::NextFiring::default(),
             rows_written: RowsWritten::default(),
         };
         // A client may hold a lock on a table. Later reads are repeated, but the election is not.
@@ -254,6 +255,7 @@ impl Candidate {
         leader.backend_start = self.backend_start;
         leader.polled = None;
         leader.configuration_version = None;
+        leader.firing = super::firing::NextFiring::default();
         Ok(ResumeOutcome::Leads { marks_lost: found.get("out_marks_lost") })
     }
 

@@ -11,6 +11,7 @@ mod candidate;
 mod composite;
 mod configuration;
 mod error;
+mod firing;
 mod operations;
 mod periodic;
 mod poll;
@@ -31,6 +32,7 @@ use std::collections::BTreeMap;
 use pgasync_core::{Command, Epoch, Input, Run, SessionId, TaskId};
 use pgasync_pg::Session;
 
+use firing::NextFiring;
 use statements::Statements;
 
 pub use candidate::{Candidate, Election, ResumeOutcome, end_backend, is_active, pin_search_path};
@@ -62,6 +64,7 @@ pub struct LeaderSession {
     polled: Option<String>,
     /// The version of the configuration at the last poll.
     configuration_version: Option<String>,
+    firing: NextFiring,
     rows_written: RowsWritten,
 }
 

@@ -1,11 +1,14 @@
 //! The periodic work of a leader: the sweep of due tasks, routines and publishing.
 
-use pgasync_core::{Input, TaskId, Timestamp};
+use pgasync_core::{Input, Span, TaskId, Timestamp};
 
 use super::composite::Composite;
 use super::rows::{lane, time};
 use super::{LeaderError, LeaderSession, OperationResults};
 use crate::wire::WireTimestamp;
+
+/// When schedules are fired again after the server refused it.
+const FIRE_AGAIN: Span = Span::seconds(1);
 
 impl LeaderSession {
     pub(super) async fn sweep(
@@ -37,8 +40,42 @@ impl LeaderSession {
         let overdue: Vec<TaskId> = ids("out_overdue").collect();
         let stored = if overdue.is_empty() { Vec::new() } else { self.rows(&overdue).await? };
         let overdue = stored.iter().filter_map(|stored| stored.snapshot(false)).collect();
-        results.inputs.push(Input::Swept { overdue, promoted, next: time(row, "out_next"), failed });
+        let fires_at = self.fire_if_due(time(row, "out_fires_at"), now, results).await?;
+        let next = [time(row, "out_next"), fires_at].into_iter().flatten().min();
+        results.inputs.push(Input::Swept { overdue, promoted, next, failed });
         Ok(())
+    }
+
+    /// Fires the schedules that are due, and returns when the next one is. If that is refused, the
+    /// sweep stands.
+    async fn fire_if_due(
+        &mut self,
+        fires_at: Option<Timestamp>,
+        now: Timestamp,
+        results: &mut OperationResults,
+    ) -> Result<Option<Timestamp>, LeaderError> {
+        if fires_at.is_none_or(|at| at > now) {
+            return Ok(fires_at);
+        }
+        match self.write_alone("firing schedules", &self.statements.fire, &[]).await {
+            Ok(rows) => {
+                self.changed_in_session(results).await?;
+                Ok(rows.first().and_then(|row| time(row, "next")))
+            }
+            Err(LeaderError::Refused { operation, reason }) => {
+                results.warnings.push(format!("{operation} failed: {reason}"));
+                Ok(Some(now + FIRE_AGAIN))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the tasks that routines or triggers of users have changed in this session.
+    async fn changed_in_session(&self, results: &mut OperationResults) -> Result<(), LeaderError> {
+        let rows = self.query("reading what was changed in the session", &self.statements.changed_tasks, &[]).await?;
+        let changed: Vec<TaskId> =
+            rows.iter().flat_map(|row| row.get::<_, Option<Vec<i64>>>(0)).flatten().map(TaskId).collect();
+        self.reread(&changed, results).await
     }
 
     pub(super) async fn run_routines(
@@ -47,10 +84,7 @@ impl LeaderSession {
         results: &mut OperationResults,
     ) -> Result<(), LeaderError> {
         self.write_alone("running routines", &self.statements.routines, &[&kind]).await?;
-        let rows = self.query("reading what routines have changed", &self.statements.changed_tasks, &[]).await?;
-        let changed: Vec<TaskId> =
-            rows.iter().flat_map(|row| row.get::<_, Option<Vec<i64>>>(0)).flatten().map(TaskId).collect();
-        self.reread(&changed, results).await?;
+        self.changed_in_session(results).await?;
         results.inputs.push(Input::Triggered);
         Ok(())
     }

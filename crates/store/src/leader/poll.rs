@@ -1,19 +1,23 @@
 //! Polling for new work and changed settings.
 
 use futures_util::future::join_all;
-use pgasync_core::{Head, Input, Lane, OpenWriters, Sleep, TaskId, Timestamp};
+use pgasync_core::{Head, Input, Lane, OpenWriters, QueuePosition, Sleep, TaskId, Timestamp};
 use pgasync_pg::types::ToSql;
 use pgasync_pg::{Error, Row, Statement};
 
 use super::batch_results::changed;
 use super::configuration::LeaderConfiguration;
-use super::rows::{StoredTask, head, lane_of, time};
+use super::rows::{StoredTask, head, lane_of, position, time};
 use super::{LeaderError, LeaderSession, OperationResults};
 use crate::wire::WireTimestamp;
 
-/// A poll reads at most this many tasks that arrived. If there are more, it reads the lanes, whose
-/// heads are then read again.
+/// A poll reads at most this many tasks that arrived. If there are more, it reads their lanes, whose
+/// heads are then read from the first of them on.
 const ARRIVALS_MAX: i32 = 1_000;
+
+/// A poll reads the lanes of at most this many tasks that arrived, which takes about 40 ms. If there are
+/// more, it reads all lanes, whose heads are then read from the front.
+const ARRIVALS_OF_LANES_MAX: i32 = 50_000;
 
 /// The results of a poll that do not concern the core.
 #[derive(Debug)]
@@ -33,7 +37,7 @@ pub struct PollResult {
 /// What waits: lanes, or the tasks that arrived and the first time for which one of them waits.
 #[derive(Default)]
 struct Waiting {
-    lanes: Vec<Lane>,
+    lanes: Vec<(Lane, Option<QueuePosition>)>,
     arrivals: Vec<(Lane, Head)>,
     due: Option<Timestamp>,
 }
@@ -128,6 +132,7 @@ impl LeaderSession {
             self.configuration_version = Some(version);
         }
         self.reread(&left, results).await?;
+        let due = [due, self.firing.news(time(state, "fires_at"), now)].into_iter().flatten().min();
         results.inputs.push(Input::Polled { lanes, arrivals, due, requests, latch, writers });
         // Arrivals are read from this snapshot on only when these have been passed on.
         self.polled = Some(snapshot);
@@ -142,14 +147,20 @@ impl LeaderSession {
     }
 
     /// The lanes of the first poll of a connection, and the arrivals of a later one. If there are too
-    /// many, it reads the lanes, and a sweep is due now.
+    /// many, it reads lanes, and a sweep is due now.
     async fn waiting(&self, rows: &[Row], now: Timestamp) -> Result<Waiting, Error> {
-        if self.polled.is_none() {
-            return Ok(Waiting { lanes: rows.iter().filter_map(lane_of).collect(), ..Waiting::default() });
-        }
+        let all = |rows: &[Row]| rows.iter().filter_map(lane_of).map(|lane| (lane, None)).collect();
+        let Some(since) = &self.polled else {
+            return Ok(Waiting { lanes: all(rows), ..Waiting::default() });
+        };
         if rows.len() > usize::try_from(ARRIVALS_MAX).unwrap_or(usize::MAX) {
-            let lanes = self.session.query(&self.statements.lanes, &[]).await?;
-            let lanes = lanes.iter().filter_map(lane_of).collect();
+            let read = self.session.query(&self.statements.arrival_lanes, &[since, &ARRIVALS_OF_LANES_MAX]).await?;
+            // Then the row has nothing else.
+            let lanes = if read.iter().any(|row| row.get("too_many")) {
+                all(&self.session.query(&self.statements.lanes, &[]).await?)
+            } else {
+                read.iter().filter_map(|row| Some((lane_of(row)?, Some(position(row)?)))).collect()
+            };
             return Ok(Waiting { lanes, due: Some(now), ..Waiting::default() });
         }
         let mut waiting = Waiting::default();

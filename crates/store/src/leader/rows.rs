@@ -66,13 +66,18 @@ fn row_with(row: &Row, run: i32) -> TaskRow {
     }
 }
 
-/// A row of `async.lead_heads` or `async.lead_arrivals`.
-pub(super) fn head(row: &Row, kind: LaneKind) -> Option<Head> {
-    let position = QueuePosition {
+/// The position of a row.
+pub(super) fn position(row: &Row) -> Option<QueuePosition> {
+    Some(QueuePosition {
         priority: Priority(row.get("priority")),
         entered: time(row, "entered")?,
         task: TaskId(row.get("task_id")),
-    };
+    })
+}
+
+/// A row of `async.lead_heads` or `async.lead_arrivals`.
+pub(super) fn head(row: &Row, kind: LaneKind) -> Option<Head> {
+    let position = position(row)?;
     Some(Head {
         position,
         run: Run(row.get("run")),
@@ -89,7 +94,7 @@ pub(super) fn lane(pool: &str, target: &str, pullable: bool) -> Option<Lane> {
     Some(Lane { pool: PoolName::new(pool).ok()?, target: TargetName::new(target).ok()?, kind })
 }
 
-/// The lane of a row of `async.discover_lanes` or `async.lead_arrivals`.
+/// The lane of a row of `async.discover_lanes`, `async.lead_arrivals` or `async.arrival_lanes`.
 pub(super) fn lane_of(row: &Row) -> Option<Lane> {
     lane(row.get("pool"), row.get("target"), row.get("pullable"))
 }

@@ -34,17 +34,24 @@ statements! {
         from async.request where request_id > $1 order by request_id limit $2",
     dismiss: "delete from async.request where request_id = any ($1)",
     sweep: "select * from async.lead_sweep($1, $2, $3)",
+    // In the time of the server, since the clock of this process may be a little ahead.
+    fire: "select async.fire_schedules(clock_timestamp()) as next",
     // The statement may run twice for a session, when the answer to the first run was lost.
     register: "select * from async.lead_register($1, $2)",
     unregister: "delete from async.session where session_id = any ($1)",
     lanes: "select * from async.discover_lanes()",
     arrivals: "select * from async.lead_arrivals($1::text::txid_snapshot, $2)",
+    arrival_lanes: "select l.pool, l.target, l.pullable, l.after_priority as priority, l.after_entered as entered,
+          l.after_id as task_id, l.pool is null as too_many
+        from unnest(coalesce(async.arrival_lanes($1::text::txid_snapshot, $2),
+          array[null::async.lane_t])) as l",
     changed_tasks: "select async.take_changed_tasks()",
     // Its snapshot is older than that of the arrivals, which are read after it. So the next poll may
     // read some of them again, and misses none.
     poll: "select txid_current_snapshot()::text as snapshot, c.enabled, l.resign_epoch, async.latch_number() as latch,
           exists (select from async.request) as has_requests, clock_timestamp() as now, async.schema_fingerprint() as fingerprint,
-          concat_ws(' ', c.xmin, t.n, t.x, p.n, p.x) as configured
+          concat_ws(' ', c.xmin, t.n, t.x, p.n, p.x) as configured,
+          (select s.look_at from async.schedule s where s.look_at is not null order by s.look_at limit 1) as fires_at
         from async.control c
         cross join async.leader l
         cross join (select count(*) as n, sum(i.xmin::text::numeric) as x from async.target i) t

@@ -11,6 +11,7 @@
 //! to 1.4 times the statements. So the bounds are about twice the numbers of a quiet machine.
 
 mod counters;
+mod horizon;
 mod idle;
 mod load;
 mod per_task;

@@ -5,11 +5,9 @@ use pgasync_tests::{Engine, RustEngine, SqlEngine};
 use super::counters::Work;
 use super::load::{Load, start_cluster};
 
-const PLAIN: Load = Load { pools: 1, waiting: 0 };
-
 async fn assert_bounded<E: Engine>(bound: Work) {
     let cluster = start_cluster().await;
-    let work = PLAIN.run::<E>(&cluster).await;
+    let work = Load::PLAIN.run::<E>(&cluster).await;
     for ((what, measured), (_, bound)) in work.named().into_iter().zip(bound.named()) {
         assert!(measured <= bound, "{}: {measured:.2} {what} a task, the bound is {bound}\n{work:#.2?}", E::NAME);
     }

@@ -14,6 +14,7 @@ mod every_transition;
 mod every_write;
 mod mutants;
 mod plan;
+mod schedule_firings;
 mod schedule_times;
 mod sequences;
 mod small_rules;

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use pgasync_tests::Database;
 
 /// All rules of clock changes that are in use: half an hour, a day, the southern half, none.
-const ZONES: [&str; 10] = [
+pub(super) const ZONES: [&str; 10] = [
     "UTC",
     "Europe/Berlin",
     "Europe/London",
@@ -26,10 +26,10 @@ const ZONES: [&str; 10] = [
 /// The years of the cases: 2001 to 2036.
 const SECONDS: std::ops::Range<i64> = 978_307_200..2_114_380_800;
 
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, limit: i64) -> i64 {
+    pub(super) fn below(&mut self, limit: i64) -> i64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -59,7 +59,7 @@ impl Random {
 
     /// `croner` takes a time for fixed when second, minute and hour have one value each. pgasync takes
     /// it for fixed when minute and hour have no `*`, as cron does. The cases agree in both.
-    fn expression(&mut self) -> String {
+    pub(super) fn expression(&mut self) -> String {
         let (minute, hour) = match self.below(4) {
             0 => (self.star(40), self.list(0, 23)),
             1 => (self.list(0, 59), self.star(12)),

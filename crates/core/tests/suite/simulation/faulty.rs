@@ -78,7 +78,7 @@ impl Bug {
         (Self::LostConnectionFreesSlot, 7),
         (Self::ResultBeforeRequests, 0),
         (Self::LaunchBeforeMark, 2),
-        (Self::MarkAheadTakenForDurable, 6),
+        (Self::MarkAheadTakenForDurable, 126),
         (Self::LaunchBeforeClaim, 14),
         (Self::ResolveBeforeFence, 4),
         (Self::UnknownRunsAgain, 0),
@@ -96,7 +96,7 @@ impl Bug {
         (Self::NotificationIgnored, 3),
         (Self::CancelRetried, 0),
         (Self::UnknownTakenForError, 0),
-        (Self::OpenWritersIgnored, 59),
+        (Self::OpenWritersIgnored, 571),
     ];
 }
 

@@ -1,6 +1,6 @@
 -- Purpose: the targets that a caller may use, of those in in_within (null: any). The caller is the
---   role that read the ticket from async.caller in this transaction. A grant counts for the roles
---   that have the privileges of its grantee, as for EXECUTE. The owner of the schema needs no grant.
+--   role that read the ticket from async.caller in this transaction. The owner of the schema needs no
+--   grant (async.granted_scope).
 -- Returns: async.scope_t, without nulls.
 -- Raises: 42501 when the ticket is not that of the caller.
 -- Locks: none.
@@ -10,8 +10,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_scope async.scope_t := row('{}', false)::async.scope_t;
-  v_grant record;
+  v_scope async.scope_t;
   v_is_owner bool;
 begin
   -- The same expression as in async.caller.
@@ -28,14 +27,7 @@ begin
   if v_is_owner then
     return coalesce(in_within, row('{*}', true)::async.scope_t);
   end if;
-  for v_grant in
-    select g.targets, g.reaches_self
-    from async.role_grant g
-    where pg_has_role(in_caller, g.grantee::oid, 'usage')
-  loop
-    v_scope.targets := v_scope.targets || v_grant.targets;
-    v_scope.reaches_self := v_scope.reaches_self or v_grant.reaches_self;
-  end loop;
+  v_scope := async.granted_scope(in_caller);
   if in_within is null then
     return v_scope;
   end if;

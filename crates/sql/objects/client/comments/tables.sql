@@ -70,6 +70,10 @@ comment on column async.task.unique_key is
 comment on column async.task.unique_while is
   'How long the task has its unique key: unfinished, until its end, or waiting, until its first '
   'claim. Null without a key.';
+comment on column async.task.schedule is
+  'The schedule that pushed the task. Null for a task that a client pushed.';
+comment on column async.task.scheduled_for is
+  'The time of the schedule for which it pushed the task. Null without a schedule.';
 comment on column async.task.keep_result_for is
   'The role that pushed the task with keep_result, and may read its result. Null for tasks whose '
   'rows are not kept.';

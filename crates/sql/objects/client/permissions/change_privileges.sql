@@ -16,7 +16,8 @@ declare
     get_tasks,pull_as,get_tasks_forwarded,wait_for_latch,wait_for,forward_wait_for,await_ends,
     run,check_run,try_to_commit,run_result,
     get_result,forward_get_result,may_read_result,
-    task_execution_state,interval_pretty,next_time}';
+    task_execution_state,interval_pretty,next_time,schedule,schedule_as,unschedule,pause_schedule,resume_schedule,
+    change_schedule_as}';
   c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server_as,log,tail,tail_once,
     worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,references_secret,leader_exists,
     discover_lanes,pool_limit,leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
@@ -47,6 +48,10 @@ begin
     union all
     select 'select on async.attempt'
     where to_regclass('async.attempt') is not null
+    union all
+    -- It shows the texts of schedules to their owners only.
+    select 'select on async.v_schedule'
+    where to_regclass('async.v_schedule') is not null
     union all
     select 'select on async.caller'
     union all

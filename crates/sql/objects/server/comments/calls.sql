@@ -19,6 +19,23 @@ comment on function async.push_routine(async.routine_type_t, text) is
 comment on function async.next_time(text, text, timestamptz) is
   'The next time of a schedule after _after: cron with five or six fields in a time zone, or an '
   'interval such as "every 30 seconds". Raises PA0A0.';
+comment on function async.schedule(
+    text, text, text, text, text, text, text, int, text, interval, jsonb, bool, text, text, interval) is
+  'Makes a schedule, or replaces the one of this name: the leader pushes the query to the target '
+  '(or tag:NAME) at the times of _when, for the calling role. Returns the next time. Raises PA0A0, '
+  'PA0A1, PA0A2, PA0A5, and the errors of async.push about its options.';
+comment on function async.schedule_as(name, bytea, jsonb) is
+  'async.schedule for the role that read the ticket from async.caller.';
+comment on function async.unschedule(text) is
+  'Removes a schedule. Its tasks go on. Raises PA0A2, PA0A3, PA0A4.';
+comment on function async.pause_schedule(text) is
+  'Pauses a schedule. Its tasks go on. Raises PA0A3, PA0A4.';
+comment on function async.resume_schedule(text) is
+  'Ends the pause of a schedule, and returns its next time. The times during the pause have passed. '
+  'Raises PA0A3, PA0A4.';
+comment on function async.change_schedule_as(name, bytea, text, text) is
+  'async.unschedule, async.pause_schedule and async.resume_schedule for the role that read the '
+  'ticket from async.caller.';
 comment on function async.log(text, text) is
   'Writes a line to the log, and raises it to the caller at the level NOTICE, WARNING, INFO, DEBUG '
   'or ERROR. ERROR raises PA070, and the line stays in the log. Raises PA071 for another level.';

@@ -160,7 +160,8 @@ begin
     select v.oid::regclass as view, a.attname, d.description
     from (
       values ('v_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
-        ('v_running_task', 'task'), ('v_dead_task', 'task'), ('v_target', 'target')
+        ('v_running_task', 'task'), ('v_dead_task', 'task'), ('v_target', 'target'),
+        ('v_schedule', 'schedule')
     ) as p(view_name, table_name)
     join pg_catalog.pg_class v on v.oid = ('async.' || p.view_name)::regclass
     join pg_catalog.pg_class t on t.oid = ('async.' || p.table_name)::regclass

@@ -1,13 +1,14 @@
 -- Purpose: promotes deferred tasks whose time has come, and finds overdue tasks that run no query.
 -- Returns: the lanes of the promoted tasks; the overdue tasks; when to sweep again (null: nothing
 --   is to come; in_now: there was more than one step); the tasks that could not be written, with
---   the reasons. Tasks of in_skip, which are in backoff, are skipped.
+--   the reasons; when to fire schedules next (async.next_firing). Tasks of in_skip, which are in
+--   backoff, are skipped.
 -- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.lead_sweep(
   in_now timestamptz, in_limit int, in_skip bigint[],
   out out_pools text[], out out_targets text[], out out_pullable bool[], out out_overdue bigint[],
-  out out_next timestamptz, out out_failed bigint[], out out_errors text[]
+  out out_next timestamptz, out out_failed bigint[], out out_errors text[], out out_fires_at timestamptz
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -31,5 +32,6 @@ begin
   if cardinality(out_overdue) >= in_limit or cardinality(v_ids) >= 5000 then
     out_next := in_now;
   end if;
+  out_fires_at := async.next_firing(in_now);
 end
 $function$;

@@ -10,6 +10,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_sort = off
 as $function$
 begin
   out_overdue := array(
@@ -24,7 +25,7 @@ begin
      where (t.times_up is not null or t.yielded is not null) and t.processed is null
        and t.times_up > in_now and t.times_up < 'infinity'
        and (t.consumed is null or t.yielded is not null or t.query is null)
-     order by t.times_up
+     order by t.times_up, t.task_id
      limit 1),
     (select t.eligible_when from async.task t
      where t.eligible_when is not null and t.processed is null

@@ -11,8 +11,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_functions constant name[] := '{push_as,insert_pushed,write_row,restrict_restarted,check_constraints,delete_tasks,
-    call_routine}';
+  c_functions constant name[] := '{push_as,insert_pushed,push_scheduled,write_row,restrict_restarted,check_constraints,
+    delete_tasks,call_routine}';
   v_path text[] := (select c.trigger_search_path from async.control c);
   v_untrusted text[] := async.untrusted_schemas(coalesce(v_path, in_installer_schemas));
   v_function regprocedure;

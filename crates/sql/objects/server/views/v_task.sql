@@ -35,5 +35,7 @@ select
   t.unique_while,
   t.attempt,
   t.retry,
+  t.schedule,
+  t.scheduled_for,
   t.keep_result_for
 from async.task t;

@@ -1,8 +1,8 @@
 -- Purpose: sleeps after a cycle without work, for twice the time from the last work to in_began.
 --   While queries run, it polls their sessions every millisecond and returns when one has an
 --   answer, after busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep, or until a
---   pool that limits its starts may start its next task, and a
---   notification ends the sleep (async.sleep_until).
+--   schedule fires or a pool that limits its starts may start its next task, and a notification ends the
+--   sleep (async.sleep_until).
 -- Returns: whether the sleep goes on (the caller commits, and calls it again with the same times),
 --   and whether a notification has ended it.
 -- Raises: as async.sleep_until.
@@ -29,6 +29,7 @@ begin
     select h.conn from pg_temp.leader_helper h where h.state = 'busy');
   if cardinality(v_conns) = 0 then
     v_sleep := least(v_sleep, v_control.idle_sleep * interval '1 second');
+    v_sleep := least(v_sleep, async.firing_time() - in_began);
     if (select s.limits_starts from pg_temp.leader_state s) then
       v_sleep := least(v_sleep, (
         select min(p.started_at + p.spacing)

@@ -28,6 +28,7 @@ begin
     when 'configure' then
       perform async.check_lead();
       perform async.refresh_configuration();
+    when 'schedules' then perform async.run_schedules(in_now);
     when 'offers' then perform async.yield_offers(in_now);
     when 'publish' then perform async.publish();
     when 'maintain' then perform async.maintain(in_now);

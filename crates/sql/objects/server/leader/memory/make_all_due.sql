@@ -10,6 +10,6 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)
-  from unnest('{configured,swept,polled_to,polled,reviewed,reviewed_to,forgot,compacted,checked_targets,published,pool_limits,recounted,recorded,writers,upkeep}'::text[]) w;
+  from unnest('{configured,swept,polled_to,polled,reviewed,reviewed_to,forgot,compacted,checked_targets,published,pool_limits,recounted,recorded,writers,upkeep,fires}'::text[]) w;
 end
 $function$;

@@ -11,10 +11,13 @@ language plpgsql
 as $function$
 declare
   -- A lane is read again in a further round only if others are before it, or if more of its tasks are
-  -- claimed than a round has read. The first round reads the share of a lane in the workers, four at least,
-  -- and one more task, and each further one eight times as many.
+  -- claimed than a round has read. The first round reads one more task of a lane than its share in the
+  -- workers, or than was claimed of a lane in the last cycles (the session setting pgasync.claim_depth, which
+  -- doubles when a round has read too few), and each further one eight times as many.
   c_rounds_max constant int := 8;
   c_lanes_more constant int := 16;
+  c_depth_decay constant float8 := 0.97;
+  c_depth_max constant float8 := 64;
   -- A task waits while the sessions of its target are busy and every other session is at another target.
   -- Its target gets a further session when tasks of the same priority overtake it that are so far behind it:
   -- while the distance grows, and otherwise once a second, since one session needs time to catch up.
@@ -25,7 +28,9 @@ declare
   v_skip constant bigint[] := async.tasks_backing_off(in_now);
   v_workers int;
   v_default interval;
-  v_depth int;
+  v_expected constant float8 := coalesce(nullif(current_setting('pgasync.claim_depth', true), ''), '1')::float8;
+  v_depth int := 0;
+  v_cut bool := false;
   v_lanes record;
   v_head record;
   v_idle record;
@@ -71,11 +76,12 @@ begin
     v_round := '{}';
     v_left := '{}';
     v_beyond := false;
-    v_depth := greatest(v_depth * 8, ceil(v_workers::numeric / cardinality(v_lanes.lanes))::int, 4);
+    v_depth := greatest(v_depth * 8, ceil(v_workers::float8 / cardinality(v_lanes.lanes)), ceil(v_expected));
     for v_head in
       select p.* from async.plan_claims(v_lanes.lanes, v_workers, v_skip, in_now, v_depth) p
     loop
       -- Tasks that were not read, of these lanes or of others, may be before it.
+      v_cut := v_cut or v_head.place = -1 is true and not v_beyond;
       v_beyond := v_beyond or v_head.place = -1 is true or (v_head.priority, v_head.entered, v_head.task_id)
         > (v_lanes.next_priority, v_lanes.next_entered, v_lanes.next_id) is true;
       if v_head.place = 0 and (v_waits_id is null
@@ -161,6 +167,10 @@ begin
     v_more := v_number = c_rounds_max;
   end loop;
 
+  if v_cut or v_expected > 1 then
+    perform set_config('pgasync.claim_depth', (case when v_cut then least(ceil(v_expected) * 2, c_depth_max)
+      else greatest(v_expected * c_depth_decay, 1) end)::text, false);
+  end if;
   if v_wanted <> '{}' then
     update pg_temp.leader_target t set wanted = n.wanted
     from (select w.target, count(*)::int as wanted from unnest(v_wanted) w(target) group by w.target) n

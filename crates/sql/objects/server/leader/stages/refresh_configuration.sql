@@ -1,5 +1,5 @@
 -- Purpose: applies a changed configuration to the memory of the leader: workers, targets with their
---   health, limits of pools.
+--   health, limits of pools, the next firing of a schedule.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -100,5 +100,6 @@ begin
     and not exists (select from pg_temp.leader_worker s where s.target = o.target);
 
   perform async.refresh_pool_limits();
+  perform async.note_next_firing(async.next_firing(clock_timestamp()));
 end
 $function$;
