@@ -345,6 +345,47 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0027_client_results.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0027_client_results') then
+    execute $ddl$
+-- The rows of tasks that were pushed with keep_result. keep_result_for is the role that pushed the task
+-- and may read its result; a task without the option has null, and no byte more.
+alter table async.task add column keep_result_for text;
+alter type async.push_options_t add attribute keep_result bool;
+
+-- At most one result for each task: that of the last run that ended it with a success of its query. No
+-- foreign key: the upkeep deletes the results of deleted tasks.
+create table async.result (
+  task_id bigint primary key,
+  run int not null,
+  -- The rows that the query returned; those that it changed, if it returns none.
+  row_count bigint,
+  -- An array of the first rows.
+  rows jsonb,
+  -- Whether further rows, or all of them, are missing.
+  truncated bool not null,
+  -- The size of rows as text, in UTF-8.
+  bytes int,
+  -- Why rows is null, or ends early.
+  error text,
+  constraint result_without_rows_says_why check (rows is not null or error is not null)
+);
+-- async.may_read_result decides.
+alter table async.result enable row level security;
+
+-- They have another argument.
+drop function if exists
+  async.push(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text, text, text, text),
+  async.push_each(text, text[], int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text, text, text,
+    text);
+$ddl$;
+    insert into async.migration (migration) values ('0027_client_results');
+  end if;
+end
+$migrate$;
+
 -- common/lock_class
 -- Purpose: the first key of the advisory locks of earlier versions. A leader of such a version asks
 --   for it when it falls asleep, before it notices that the schema was replaced.
@@ -1353,7 +1394,8 @@ create or replace function async.push(
   unique_key text default null,
   unique_while text default null,
   on_conflict text default null,
-  retry text default null) returns bigint
+  retry text default null,
+  keep_result bool default null) returns bigint
 language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -1365,7 +1407,7 @@ begin
       'query', _query, 'target', _target, 'priority', priority, 'concurrency_pool', concurrency_pool,
       'timeout', timeout, 'task_data', task_data, 'track_yielded', track_yielded, 'source', source,
       'run_at', run_at, 'expires_at', expires_at, 'unique_key', unique_key, 'unique_while', unique_while,
-      'on_conflict', on_conflict, 'retry', retry)), null) p);
+      'on_conflict', on_conflict, 'retry', retry, 'keep_result', keep_result)), null) p);
 end
 $function$;
 
@@ -1388,7 +1430,8 @@ create or replace function async.push_each(
   unique_key text default null,
   unique_while text default null,
   on_conflict text default null,
-  retry text default null) returns setof bigint
+  retry text default null,
+  keep_result bool default null) returns setof bigint
 language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -1397,7 +1440,7 @@ declare
     'query', _query, 'priority', priority, 'concurrency_pool', concurrency_pool, 'timeout', timeout,
     'task_data', task_data, 'track_yielded', track_yielded, 'source', source, 'run_at', run_at,
     'expires_at', expires_at, 'unique_key', unique_key, 'unique_while', unique_while, 'on_conflict', on_conflict,
-    'retry', retry);
+    'retry', retry, 'keep_result', keep_result);
 begin
   return query
     select p.task_id
@@ -1867,6 +1910,213 @@ begin
 end
 $function$;
 
+-- results/may_read_result
+-- Purpose: whether the reader may read the result of a task: the role that pushed it, those that have its
+--   privileges, and administrators.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.may_read_result(in_keep_result_for text) returns bool
+language sql stable security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+  select in_keep_result_for = current_user
+    or exists (
+      select from pg_roles r where r.rolname = in_keep_result_for::name and pg_has_role(r.oid, 'usage'))
+    or has_function_privilege('async.configure(jsonb)', 'execute')
+$function$;
+
+-- install/guard_results
+-- Who reads which rows of async.result. The owner reads all. The result of a deleted task is not shown.
+do $do$
+begin
+  if not exists (select from pg_catalog.pg_policy p where p.polrelid = 'async.result'::pg_catalog.regclass) then
+    create policy readers_of_result on async.result for select using (exists (
+      select from async.task t
+      where t.task_id operator(pg_catalog.=) result.task_id and async.may_read_result(t.keep_result_for)));
+  end if;
+end
+$do$;
+
+-- results/forward_get_result
+-- Purpose: async.get_result on a client database.
+-- Returns: as async.get_result.
+-- Raises: the errors of async.forward.
+-- Locks: none on this database.
+create or replace function async.forward_get_result(in_task_id bigint) returns setof async.result
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return query
+    select r.*
+    from async.forward(format('select pg_catalog.to_jsonb(r)::text from async.get_result(%L) r', in_task_id))
+        as f(result),
+      jsonb_populate_record(null::async.result, f.result::jsonb) r;
+end
+$function$;
+
+-- results/get_result
+-- Purpose: the result of a task that was pushed with keep_result. It runs as the caller, to whom
+--   async.result shows the results that the caller may read.
+-- Returns: at most one row.
+-- Raises: nothing; on a client database the errors of async.forward.
+-- Locks: none.
+create or replace function async.get_result(_task_id bigint) returns setof async.result
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if async.client_only() then
+    return query select f.* from async.forward_get_result(_task_id) f;
+  else
+    return query select r.* from async.result r where r.task_id = _task_id;
+  end if;
+end
+$function$;
+
+-- results/try_to_commit
+-- Purpose: raises the error of a COMMIT where none is possible, in the language of the session. A
+--   function can never commit.
+-- Returns: never.
+-- Raises: 2D000.
+-- Locks: none.
+create or replace function async.try_to_commit() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  commit;
+end
+$function$;
+
+-- results/check_run
+-- Purpose: checks, before async.run pushes anything, that its caller may commit and can see how a task
+--   ends. in_refusal is the error of a COMMIT in a block with an exception handler of async.run, which
+--   always fails. The message is that of async.try_to_commit where the caller forbids the commit: it is in
+--   a transaction block, or a function. Otherwise it names the handler.
+-- Returns: nothing.
+-- Raises: PA054 if the caller cannot commit, PA051 above READ COMMITTED.
+-- Locks: none.
+create or replace function async.check_run(in_refusal text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  begin
+    perform async.try_to_commit();
+  exception when invalid_transaction_termination then
+    if sqlerrm = in_refusal then
+      raise exception 'async.run needs autocommit: it cannot commit its push inside a transaction block or a function'
+        using errcode = 'PA054',
+          hint = 'Call it outside of a transaction; or push with async.push, commit, and call async.wait_for.';
+    end if;
+  end;
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    raise exception 'a transaction that is % cannot see how tasks end', current_setting('transaction_isolation')
+      using errcode = 'PA051', hint = 'Call async.run at READ COMMITTED.';
+  end if;
+end
+$function$;
+
+-- results/run_result
+-- Purpose: what async.run returns for a task that has ended.
+-- Returns: the rows, as an array; null if none are kept. A warning (PA057) says that rows are missing.
+-- Raises: the error of the task, with its SQLSTATE if it has one and else PA055; PA056 if the task
+--   succeeded and its rows could not be stored.
+-- Locks: none.
+create or replace function async.run_result(in_task async.task) returns jsonb
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_result async.result;
+  v_code text;
+begin
+  if in_task.failed then
+    -- The classes 00 to 02 are no errors.
+    v_code := substring(in_task.processing_error from '^([0-9A-Z]{5}): ');
+    if in_task.finish_status <> 'FAILED' or v_code ~ '^0[0-2]' then
+      v_code := null;
+    end if;
+    raise exception using
+      errcode = coalesce(v_code, 'PA055'),
+      message = case when v_code is not null then split_part(substr(in_task.processing_error, 8), E'\nDETAIL: ', 1)
+        else format('task %s is %s%s', in_task.task_id, in_task.finish_status,
+          coalesce(': ' || in_task.processing_error, '')) end,
+      detail = format('Task %s at the target %L is %s%s', in_task.task_id, in_task.target, in_task.finish_status,
+        coalesce(': ' || in_task.processing_error, '.'));
+  end if;
+  select r.* into v_result from async.get_result(in_task.task_id) r;
+  if v_result.task_id is not null and v_result.rows is null then
+    raise exception 'task % succeeded, and its rows are not available: %', in_task.task_id, v_result.error
+      using errcode = 'PA056', hint = 'What it changed is committed. Run it again only if that does no harm.';
+  elsif v_result.truncated then
+    raise warning 'task %: only % of % rows are returned: %', in_task.task_id, jsonb_array_length(v_result.rows),
+        v_result.row_count, coalesce(v_result.error, 'the others exceed result_bytes_max')
+      using errcode = 'PA057';
+  end if;
+  return v_result.rows;
+end
+$function$;
+
+-- results/run
+-- Purpose: pushes a task, commits, waits for its end, and returns its rows. If the caller is canceled, the
+--   task goes on. It runs as the caller.
+-- Returns: in _result the rows as an array; null without keep_result.
+-- Raises: as async.push, async.check_run and async.run_result.
+-- Locks: as async.push. It waits for the task, in transactions of a second. (A procedure with a SET
+--   clause cannot commit, so it sets the search_path in each transaction.)
+create or replace procedure async.run(
+  _query text,
+  _target text,
+  priority int default null,
+  concurrency_pool text default null,
+  timeout interval default null,
+  task_data jsonb default null,
+  track_yielded bool default null,
+  source text default null,
+  run_at timestamptz default null,
+  expires_at timestamptz default null,
+  unique_key text default null,
+  unique_while text default null,
+  on_conflict text default null,
+  retry text default null,
+  keep_result bool default true,
+  inout _result jsonb default null)
+language plpgsql security invoker
+as $procedure$
+declare
+  v_task bigint;
+  v_end async.task;
+  v_refusal pg_catalog.text;
+begin
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  begin
+    commit;
+  exception when invalid_transaction_termination then
+    v_refusal := sqlerrm;
+  end;
+  perform async.check_run(v_refusal);
+  v_task := async.push(_query, _target, priority, concurrency_pool, timeout, task_data, track_yielded, source, run_at,
+    expires_at, unique_key, unique_while, on_conflict, retry, keep_result);
+  commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  loop
+    begin
+      select t.* into v_end from async.wait_for(array[v_task], '1 second') t;
+    exception when query_canceled then
+      raise notice 'task % goes on: async.wait_for waits for its end, async.cancel ends it', v_task;
+      raise;
+    end;
+    exit when v_end.task_id is not null;
+    commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  end loop;
+  _result := async.run_result(v_end);
+end
+$procedure$;
+
 -- permissions/change_privileges
 -- Purpose: grants to a role, or revokes from it, the privileges of a client or an administrator on
 --   the installed objects. An installation repeats the grants (async.restore_privileges), so that
@@ -1884,6 +2134,8 @@ declare
     push_task,push,push_many,push_many_as,push_many_forwarded,push_each,targets,targets_as,targets_forwarded,
     finish,request_finish,cancel,defer,restart_task,restart,restart_as,restart_forwarded,restart_many_forwarded,
     get_tasks,pull_as,get_tasks_forwarded,wait_for_latch,wait_for,forward_wait_for,await_ends,
+    run,check_run,try_to_commit,run_result,
+    get_result,forward_get_result,may_read_result,
     task_execution_state,interval_pretty,next_time,schedule,schedule_as,unschedule,pause_schedule,resume_schedule,
     change_schedule_as}';
   c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server_as,log,tail,tail_once,
@@ -1911,6 +2163,8 @@ begin
       and (p.proname = any (c_client_calls) or in_level = 'admin' and p.proname = any (c_admin_calls))
     union all
     select 'select on async.task'
+    union all
+    select 'select on async.result'
     union all
     select 'select on async.attempt'
     where to_regclass('async.attempt') is not null
@@ -2351,6 +2605,23 @@ comment on column async.task.schedule is
   'The schedule that pushed the task. Null for a task that a client pushed.';
 comment on column async.task.scheduled_for is
   'The time of the schedule for which it pushed the task. Null without a schedule.';
+comment on column async.task.keep_result_for is
+  'The role that pushed the task with keep_result, and may read its result. Null for tasks whose '
+  'rows are not kept.';
+
+comment on table async.result is
+  'The rows of tasks that were pushed with keep_result. The role that pushed the task, members of '
+  'this role, and administrators read them.';
+comment on column async.result.task_id is 'The id of the task.';
+comment on column async.result.run is 'The run of the task that returned these rows.';
+comment on column async.result.row_count is
+  'The number of rows that the query returned; of a query without rows, the number that it changed.';
+comment on column async.result.rows is
+  'An array with the first rows, each an object. Null if none could be stored: see error.';
+comment on column async.result.truncated is 'True when rows are missing in rows.';
+comment on column async.result.bytes is 'The size of the rows as text, in UTF-8.';
+comment on column async.result.error is
+  'Why rows is null, or ends before the limit is reached. Null otherwise.';
 
 comment on table async.role_grant is
   'What async.grant_client and async.grant_admin gave to which roles. async.v_grant shows it.';
@@ -2406,14 +2677,14 @@ comment on function async.push_task(async.task_push_t, async.task_run_type_t, te
 comment on function async.push_many(jsonb) is
   'Pushes tasks with options: an array of objects with the keys query, target, and those of '
   'async.push. Returns for each element, in order, the id of the new task, or that of the task that '
-  'has its unique key already, and whether it is such a duplicate. Raises PA010 to PA01H and PA082 '
+  'has its unique key already, and whether it is such a duplicate. Raises PA010 to PA01K and PA082 '
   'with the element, and then pushes nothing.';
 comment on function async.push(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text,
-    text, text, text) is
+    text, text, text, bool) is
   'Pushes one task with options and returns its id, or that of the task that has its unique key '
   'already. Raises what async.push_many raises.';
 comment on function async.push_each(text, text[], int, text, interval, jsonb, bool, text, timestamptz, timestamptz,
-    text, text, text, text) is
+    text, text, text, text, bool) is
   'Pushes one query to each of some targets, with the same options. Returns the ids in the order of '
   'the targets. Raises what async.push_many raises.';
 comment on function async.targets(text) is
@@ -2450,6 +2721,23 @@ comment on function async.wait_for(bigint[], interval) is
   'PA053 for one that the transaction itself has pushed or restarted.';
 comment on function async.forward_wait_for(bigint[], timestamptz) is
   'async.wait_for on a client database.';
+comment on function async.get_result(bigint) is
+  'The result of a task that was pushed with keep_result: one row of async.result, or none.';
+comment on function async.forward_get_result(bigint) is 'async.get_result on a client database.';
+comment on function async.may_read_result(text) is
+  'True when the caller may read the results of the tasks that a role has pushed.';
+comment on procedure async.run(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text,
+    text, text, text, bool, jsonb) is
+  'Pushes a task, commits, waits for its end, and returns its rows in _result. Raises the error of '
+  'the task with its SQLSTATE, or PA055; PA054 inside a transaction block, PA051 above READ '
+  'COMMITTED, PA056 if the task succeeded and its rows are not available. Warns (PA057) if rows are '
+  'missing.';
+comment on function async.check_run(text) is
+  'Checks that async.run may commit. Raises PA051, PA054.';
+comment on function async.try_to_commit() is
+  'Raises the error of a COMMIT in a function, for async.check_run.';
+comment on function async.run_result(async.task) is
+  'What async.run returns for a task that has ended. Raises PA055, PA056 and the error of the task.';
 comment on function async.get_tasks(text, int, interval) is
   'Takes up to _limit tasks without a query at a target, and waits up to _timeout (at most one '
   'minute) for the first. Finish each with async.finish before its times_up. No task is returned '

@@ -1047,6 +1047,29 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0027_results.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0027_results') then
+    execute $ddl$
+-- END_OK of a task with keep_result_for: the answer of the target (async.keep_query), or why there is
+-- none.
+alter type async.event_t add attribute result text;
+
+-- The most bytes of the rows of one task, as JSON in UTF-8.
+alter table async.control add column result_bytes_max int not null default 1048576
+  constraint control_result_bytes_max_range check (result_bytes_max between 1024 and 16777216);
+
+-- It returns one column more.
+drop function if exists async.lead_mark(bigint, bigint[], int[], bigint[]);
+-- It checks the tasks as well.
+drop function if exists async.refuse_options(async.push_options_t[]);
+$ddl$;
+    insert into async.migration (migration) values ('0027_results');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -1303,7 +1326,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'cd89e22b24041727'::text
+  select '9217561ecfbe3b4a'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1376,6 +1399,18 @@ $function$;
 create or replace function async.unique_key_wait_max() returns text
 language sql immutable parallel safe as $function$
   select '10s'
+$function$;
+
+-- decide/limits/answer_bytes_max
+-- Purpose: the limit on what a target answers for a task whose rows are kept, for a limit on its rows:
+--   base64 takes four bytes for three, and the rest of the object is short.
+-- Returns: bytes.
+-- Raises: nothing. Locks: none.
+create or replace function async.answer_bytes_max(in_result_bytes_max int) returns int
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select in_result_bytes_max / 3 * 4 + 4096
 $function$;
 
 -- decide/limits/refuse_query
@@ -2673,6 +2708,167 @@ begin
 end
 $function$;
 
+-- decide/results/dollar_quote
+-- Purpose: a text as a literal that is hardly longer. quote_literal doubles each quote and backslash,
+--   and twice so in a literal within a literal.
+-- Returns: the literal, in dollar quotes whose tag does not occur in the text. A text that contains all
+--   the tags that are tried is quoted by quote_literal.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.dollar_quote(in_text text) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_tags constant int := 8;
+  v_tag text;
+begin
+  for i in 1..c_tags loop
+    v_tag := '$pgasync' || i || '$';
+    -- The dollar: the end of the text and the beginning of the tag behind it may be a tag, too.
+    if strpos(in_text || '$', v_tag) = 0 then
+      return v_tag || in_text || v_tag;
+    end if;
+  end loop;
+  return quote_literal(in_text);
+end
+$function$;
+
+-- decide/results/classify_kept
+-- Purpose: how the block of async.keep_query runs a query whose rows are kept, or why it cannot.
+-- Returns: kind: 'loop' (it returns rows), 'execute' (it returns none), or 'probe' (only the target
+--   knows). Or refused: what the query is that cannot be kept, as the end of a sentence.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.classify_kept(in_query text, out kind text, out refused text)
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  -- Behind comments, which have no meaning here, the first words of a statement that cannot run in a
+  -- transaction block. A text that only looks like one of them fails at its target.
+  c_alone constant text := E'^(create|drop)\\s+(database|tablespace)\\M|^alter\\s+system\\M'
+    || E'|^reindex\\s+(\\([^)]*\\)\\s*)?(database|system|schema)\\M'
+    || E'|^(create|drop)\\s+(unique\\s+)?index\\s+concurrently\\M|^reindex\\s.*\\mconcurrently\\M';
+  v_class constant text := async.classify_query(in_query);
+  v_statements int;
+  v_first record;
+  v_complete bool;
+begin
+  if v_class = 'loop' then
+    kind := v_class;
+    return;
+  end if;
+  select count(*) filter (where s.first_word <> ''), bool_and(s.complete) into v_statements, v_complete
+  from async.scan_statements(in_query) s;
+  select s.* into v_first from async.scan_statements(in_query) s where s.first_word <> '' order by s.place limit 1;
+  if v_statements > 1 then
+    refused := 'has several statements';
+  elsif v_first.first_word = 'copy' then
+    refused := 'is a COPY';
+  elsif v_first.first_word in ('begin', 'start', 'commit', 'end', 'rollback', 'abort', 'savepoint', 'release')
+    or v_first.first_word = 'prepare' and v_first.statement ~* E'\\mprepare\\s+transaction\\M'
+  then
+    refused := 'controls transactions';
+  elsif v_first.first_word in ('vacuum', 'discard')
+    or v_first.first_word in ('create', 'drop', 'alter', 'reindex')
+      and ltrim(v_first.statement, E' \t\n\r\f\x0b') ~* c_alone
+  then
+    refused := 'cannot run in a transaction block';
+  elsif v_first.has_into and v_class = 'raw' and v_first.first_word in ('select', '(', 'with') then
+    refused := 'is a SELECT INTO';
+  elsif v_first.first_word = 'call' or v_complete is false then
+    kind := 'probe';
+  else
+    kind := 'execute';
+  end if;
+end
+$function$;
+
+-- decide/results/keep_query
+-- Purpose: the text that both engines send for a query whose rows are kept. A block at the target runs
+--   the query, counts its rows, and keeps whole rows as JSON while they fit into in_bytes_max. The
+--   statement behind it, in the same transaction, returns what async.read_result reads: an object with
+--   row_count, truncated, rows (the array, in UTF-8, as base64, so that no session converts it) and error.
+--   Every name is qualified, since the path is that of the role at the target.
+-- Returns: text. A query that cannot be kept, because it was changed after the push, fails there.
+-- Raises: nothing.
+-- Locks: none.
+-- (Longer than a screen: the text.)
+create or replace function async.keep_query(in_query text, in_bytes_max int) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_block constant text := $text$declare
+  pgasync_query constant pg_catalog.text := %s;
+  pgasync_bytes_max constant pg_catalog.int4 := %s;
+  -- The bytes of a database without an encoding are taken as they are.
+  pgasync_encoding constant pg_catalog.text := case
+    when pg_catalog.current_setting('server_encoding') operator(pg_catalog.=) 'SQL_ASCII' then 'SQL_ASCII'
+    else 'UTF8' end;
+  pgasync_row pg_catalog.record;
+  pgasync_cursor pg_catalog.refcursor;
+  pgasync_one pg_catalog.text;
+  pgasync_rows pg_catalog.text[] := '{}';
+  pgasync_bytes pg_catalog.int8 := 1;
+  pgasync_count pg_catalog.int8 := 0;
+  pgasync_keeps pg_catalog.bool := true;
+  pgasync_error pg_catalog.text;
+begin
+  %s
+  perform pg_catalog.set_config('pgasync.result', pg_catalog.json_build_object(
+    'row_count', pgasync_count, 'truncated', not pgasync_keeps, 'error', pgasync_error,
+    'rows', pg_catalog.translate(pg_catalog.encode(pg_catalog.convert_to(
+      pg_catalog.concat('[', pg_catalog.array_to_string(pgasync_rows, ','), ']'), pgasync_encoding), 'base64'),
+      pg_catalog.chr(10), ''))::pg_catalog.text, true);
+end$text$;
+  c_loop constant text := $text$for pgasync_row in execute pgasync_query loop
+    pgasync_count := pgasync_count operator(pg_catalog.+) 1;
+    if pgasync_keeps then
+      begin
+        pgasync_one := pg_catalog.to_jsonb(pgasync_row)::pg_catalog.text;
+        pgasync_bytes := pgasync_bytes operator(pg_catalog.+) 1 operator(pg_catalog.+)
+          pg_catalog.octet_length(pg_catalog.convert_to(pgasync_one, pgasync_encoding));
+        if pgasync_bytes operator(pg_catalog.<=) pgasync_bytes_max then
+          pgasync_rows := pg_catalog.array_append(pgasync_rows, pgasync_one);
+        else
+          pgasync_keeps := false;
+        end if;
+      exception when assert_failure or others then
+        pgasync_keeps := false;
+        pgasync_error := pg_catalog.regexp_replace(
+          pg_catalog.format('row %s is no JSON: %s: %s', pgasync_count, sqlstate, pg_catalog.left(sqlerrm, 500)),
+          '[^ -~]', '?', 'g');
+      end;
+    end if;
+  end loop;$text$;
+  c_execute constant text := $text$execute pgasync_query;
+  get diagnostics pgasync_count = row_count;$text$;
+  -- Opening the cursor fails before the query runs, if the query returns no rows.
+  c_probe constant text := $text$begin
+    open pgasync_cursor for execute pgasync_query;
+    close pgasync_cursor;
+  exception when invalid_cursor_definition then
+    pgasync_keeps := false;
+  end;
+  if pgasync_keeps then
+    %s
+  else
+    pgasync_keeps := true;
+    %s
+  end if;$text$;
+begin
+  return format('do %s; select pg_catalog.current_setting(''pgasync.result'') as result',
+    async.dollar_quote(format(c_block, async.dollar_quote(in_query), in_bytes_max,
+      case (async.classify_kept(in_query)).kind
+        when 'loop' then c_loop
+        when 'execute' then c_execute
+        else format(c_probe, c_loop, c_execute)
+      end)));
+end
+$function$;
+
 -- decide/sessions/backoff
 -- Purpose: the backoff after a number of failures in a row: it doubles from in_first to in_last,
 --   and is reduced by up to a quarter by in_random (0 to 1), so that retries do not coincide.
@@ -3198,6 +3394,96 @@ exception when lock_not_available then
 end
 $function$;
 
+-- record/results/read_result
+-- Purpose: reads what a target answered for a task whose rows are kept (async.keep_query). A target may
+--   answer anything, and rows that it made may be none for this server: a character that the encoding of
+--   the server lacks, a value that is nested deeper than max_stack_depth of the server permits, a number
+--   of another version.
+-- Returns: the columns of async.result. rows is null, and error says why, if the rows cannot be stored.
+-- Raises: nothing, except when this session itself is canceled.
+-- Locks: none.
+create or replace function async.read_result(
+  in_answer text, in_bytes_max int,
+  out row_count bigint, out rows jsonb, out truncated bool, out bytes int, out error text
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_error_chars_max constant int := 1000;
+  v_answer jsonb;
+  v_bytes bytea;
+begin
+  begin
+    v_answer := in_answer::jsonb;
+    if jsonb_typeof(v_answer) <> 'object' then
+      raise exception 'it is %', async.describe_json_type(jsonb_typeof(v_answer));
+    end if;
+    error := left(v_answer ->> 'error', c_error_chars_max);
+    row_count := (v_answer ->> 'row_count')::bigint;
+    truncated := coalesce((v_answer ->> 'truncated')::bool, true);
+    if v_answer ->> 'rows' is null and error is null or row_count < 0 then
+      raise exception 'it has no rows, or a negative number of them';
+    end if;
+    v_bytes := decode(v_answer ->> 'rows', 'base64');
+  exception when assert_failure or others then
+    row_count := null;
+    truncated := true;
+    v_bytes := null;
+    error := left(format('the answer of the target cannot be read: %s: %s', sqlstate, sqlerrm), c_error_chars_max);
+  end;
+  if octet_length(v_bytes) > in_bytes_max then
+    truncated := true;
+    error := format('the target answered %s bytes, and result_bytes_max is %s', octet_length(v_bytes), in_bytes_max);
+    return;
+  end if;
+  begin
+    rows := convert_from(v_bytes, 'UTF8')::jsonb;
+    bytes := octet_length(v_bytes);
+    if jsonb_typeof(rows) <> 'array' or jsonb_array_length(rows) > coalesce(row_count, 0) then
+      raise exception 'they are no array, or more than were counted';
+    end if;
+  exception when assert_failure or others then
+    rows := null;
+    bytes := null;
+    truncated := true;
+    error := left(format('the server cannot store the rows: %s: %s', sqlstate, sqlerrm), c_error_chars_max);
+  end;
+end
+$function$;
+
+-- record/results/write_results
+-- Purpose: writes the results that come with events. The caller writes the ends of these tasks in the
+--   same transaction.
+-- Returns: nothing.
+-- Raises: the errors of constraints and triggers on async.result.
+-- Locks: the rows of async.result.
+create or replace function async.write_results(in_events async.event_t[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_bytes_max constant int := (select c.result_bytes_max from async.control c);
+  v_event async.event_t;
+  v_result record;
+begin
+  foreach v_event in array in_events loop
+    v_result := async.read_result(v_event.result, v_bytes_max);
+    insert into async.result (task_id, run, row_count, rows, truncated, bytes, error)
+    select t.task_id, coalesce(v_event.run, t.run), v_result.row_count, v_result.rows, v_result.truncated,
+      v_result.bytes, v_result.error
+    from async.task t where t.task_id = v_event.task_id
+    on conflict (task_id) do update
+    set run = excluded.run, row_count = excluded.row_count, rows = excluded.rows, truncated = excluded.truncated,
+        bytes = excluded.bytes, error = excluded.error;
+    if v_result.error is not null then
+      perform async.log_quiet('WARNING', format('task %s: not all of its rows are kept: %s', v_event.task_id,
+        v_result.error));
+    end if;
+  end loop;
+end
+$function$;
+
 -- record/write_at_once
 -- Purpose: applies events to their tasks in one statement for each kind. Only where users have no
 --   triggers, so async.write_batch may set planner options, and the completion and the release of
@@ -3240,7 +3526,7 @@ begin
     get diagnostics v_rows = row_count;
     if v_rows < cardinality(in_claims) then
       v_left := array(
-        select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null)::async.event_t
+        select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null, null)::async.event_t
         from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout)
         where not exists (
           select from async.task t
@@ -3274,7 +3560,7 @@ begin
     end if;
     if v_rows < cardinality(in_ends) then
       v_left := v_left || async.write_events_at_once(array(
-        select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null)::async.event_t
+        select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null, null)::async.event_t
         from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at)
         where not exists (
           select from async.task t
@@ -3292,7 +3578,7 @@ $function$;
 
 -- record/write_events_at_once
 -- Purpose: applies events of any kind to their tasks in one statement, by the rules of
---   async.step_task; maintains the offers, notes failed attempts, and deletes the settled requests.
+--   async.step_task; maintains the offers, notes failed attempts, writes results, and deletes the settled requests.
 --   An event whose offer another transaction holds is not applied. Only where users have no triggers.
 -- Returns: the events that did not fit their rows.
 -- Raises: lock_not_available when another transaction holds one of the rows, and the errors of
@@ -3317,6 +3603,7 @@ declare
   v_applied bigint[];
   v_released text[];
   v_noted async.attempt[];
+  v_kept async.event_t[];
   v_requests bigint[];
 begin
   if v_ending <> '{}' then
@@ -3344,14 +3631,20 @@ begin
     returning t.task_id, case when o.tracked and t.tracked is not true then coalesce(t.concurrency_pool, t.target) end
       as released,
       case when n.ended_as is not null
-        then row(o.task_id, o.run, o.attempt + 1, o.consumed, e.at, n.ended_as, n.ended_with)::async.attempt end as noted
+        then row(o.task_id, o.run, o.attempt + 1, o.consumed, e.at, n.ended_as, n.ended_with)::async.attempt end as noted,
+      case when e.result is not null and (n.processed is not null or n.yielded is not null)
+        then row(e.task_id, e.run, null, null, null, null, null, null, null, null, e.result)::async.event_t end as kept
   )
   select coalesce(array_agg(a.task_id), '{}'), array_agg(a.released) filter (where a.released is not null),
-    array_agg(a.noted) filter (where a.noted is distinct from null)
-  into v_applied, v_released, v_noted
+    array_agg(a.noted) filter (where a.noted is distinct from null),
+    array_agg(a.kept) filter (where a.kept is distinct from null)
+  into v_applied, v_released, v_noted, v_kept
   from applied a;
   if v_noted is not null then
     insert into async.attempt (task_id, run, attempt, began, ended, status, error) select * from unnest(v_noted);
+  end if;
+  if v_kept is not null then
+    perform async.write_results(v_kept);
   end if;
   perform async.release_pools(v_released);
 
@@ -3392,10 +3685,10 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return array(
-      select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null)::async.event_t
+      select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null, null)::async.event_t
       from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout))
     || array(
-      select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null)::async.event_t
+      select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null, null)::async.event_t
       from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at))
     || coalesce(in_events, '{}');
 end
@@ -3482,6 +3775,12 @@ declare
 begin
   v_next := async.next_row(in_event);
   if v_next.outcome is null then
+    -- Before the end, so that triggers find it.
+    if in_event.result is not null
+      and ((v_next.becomes).processed is not null or (v_next.becomes).yielded is not null)
+    then
+      perform async.write_results(array[in_event]);
+    end if;
     update async.task t
     set consumed = (v_next.becomes).consumed, processed = (v_next.becomes).processed,
         yielded = (v_next.becomes).yielded, finish_status = (v_next.becomes).finish_status,
@@ -3755,7 +4054,7 @@ begin
     select row(t.task_id, null, 'REQUEST', clock_timestamp(),
       coalesce(_status,
         case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t),
-      v_message, null, _duration, null, null)::async.event_t
+      v_message, null, _duration, null, null, null)::async.event_t
     from async.task t
     where t.task_id = any (_task_ids)
       and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null)
@@ -3922,6 +4221,7 @@ as $function$
     ('control', 'target_patience', 'interval'),
     ('control', 'takeover_grace', 'interval'),
     ('control', 'default_retry', 'name'),
+    ('control', 'result_bytes_max', 'result bytes'),
     -- Only the owner may change it: async.set_trigger_search_path.
     ('control', 'trigger_search_path', 'ignored'),
     ('target', 'target', 'name'),
@@ -4051,7 +4351,7 @@ declare
   v_wanted text := case
     when in_kind = 'bool' then 'true or false'
     when in_kind in ('routines', 'tags', 'sqlstates') then 'an array'
-    when in_kind in ('int', 'size', 'positive int', 'attempts', 'seconds', 'factor', 'share') then 'a number'
+    when in_kind in ('int', 'size', 'positive int', 'attempts', 'result bytes', 'seconds', 'factor', 'share') then 'a number'
     else 'a string'
   end;
   v_interval interval;
@@ -4064,7 +4364,7 @@ begin
       v_wanted, async.describe_json_type(v_type)));
   end if;
 
-  if in_kind in ('int', 'size', 'positive int', 'attempts') then
+  if in_kind in ('int', 'size', 'positive int', 'attempts', 'result bytes') then
     if v_text !~ '^-?[0-9]+$' or v_text::numeric not between -2147483648 and 2147483647 then
       perform async.refuse_configuration(in_path,
         format('must be a whole number between -2147483648 and 2147483647, not %s', left(v_text, 40)));
@@ -4074,6 +4374,8 @@ begin
       perform async.refuse_configuration(in_path, format('must be at least 1, and is %s', v_text));
     elsif in_kind = 'attempts' and v_text::numeric not between 1 and 1000 then
       perform async.refuse_configuration(in_path, format('must be between 1 and 1000, and is %s', v_text));
+    elsif in_kind = 'result bytes' and v_text::numeric not between 1024 and 16777216 then
+      perform async.refuse_configuration(in_path, format('must be between 1024 and 16777216, and is %s', v_text));
     end if;
   elsif in_kind = 'seconds' then
     if v_text::numeric not between 0 and 86400 then
@@ -4384,7 +4686,8 @@ begin
     debug_log = n.debug_log,
     target_patience = n.target_patience,
     takeover_grace = n.takeover_grace,
-    default_retry = n.default_retry
+    default_retry = n.default_retry,
+    result_bytes_max = n.result_bytes_max
   from async.control o, jsonb_populate_record(o, in_control) n
   where n.* is distinct from o.*;
 
@@ -5090,7 +5393,8 @@ as $function$
     ('unique_key', 'string'),
     ('unique_while', 'string'),
     ('on_conflict', 'string'),
-    ('retry', 'string')
+    ('retry', 'string'),
+    ('keep_result', 'boolean')
 $function$;
 
 -- clients/push/refuse_push
@@ -5156,17 +5460,22 @@ $function$;
 -- clients/push/refuse_options
 -- Purpose: raises the error of the first options of a push that cannot be.
 -- Returns: nothing, if all can be.
--- Raises: PA01C for a source that is too long, PA01E for times and PA01F for a unique key.
+-- Raises: PA01C for a source that is too long, PA01E for times, PA01F for a unique key, and PA01K for a
+--   query whose rows cannot be kept.
 -- Locks: none.
-create or replace function async.refuse_options(in_options async.push_options_t[]) returns void
+create or replace function async.refuse_options(
+  in_tasks async.task_push_t[], in_options async.push_options_t[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
   o record;
+  v_why text;
 begin
   for o in
-    select p.*, p.ordinality as place from unnest(in_options) with ordinality p order by p.ordinality
+    select p.*, p.ordinality as place
+    from rows from (unnest(in_tasks), unnest(in_options)) with ordinality p
+    order by p.ordinality
   loop
     if octet_length(o.source) > async.name_bytes_max() then
       raise exception 'task %.source: is too long (% bytes)', o.place, octet_length(o.source)
@@ -5194,6 +5503,13 @@ begin
       raise exception 'task %.on_conflict: must be skip, error or replace, not %', o.place,
           quote_literal(left(o.on_conflict, 100))
         using errcode = 'PA01F', hint = 'It says what happens if another task has the unique key.';
+    elsif o.keep_result then
+      v_why := case when o.query is null then 'is missing' else (async.classify_kept(o.query)).refused end;
+      if v_why is not null then
+        raise exception 'task %.keep_result: its query %, so its rows cannot be kept', o.place, v_why
+          using errcode = 'PA01K', hint = 'Rows are kept of one statement that can run in a transaction block. '
+            'Push the others without keep_result.';
+      end if;
     end if;
   end loop;
 end
@@ -5238,6 +5554,7 @@ begin
         or jsonb_typeof(e.it -> 'unique_while') not in ('string', 'null')
         or jsonb_typeof(e.it -> 'on_conflict') not in ('string', 'null')
         or jsonb_typeof(e.it -> 'retry') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'keep_result') not in ('boolean', 'null')
       end)
   then
     perform async.refuse_push(in_tasks);
@@ -5248,14 +5565,15 @@ begin
         e.timeout, e.track_yielded)::async.task_push_t order by e.place), '{}'),
       coalesce(array_agg(row(e.source, e.run_at, e.expires_at, e.unique_key,
         coalesce(e.unique_while, case when e.unique_key is not null then 'unfinished' end),
-        coalesce(e.on_conflict, case when e.unique_key is not null then 'skip' end), e.retry)::async.push_options_t
+        coalesce(e.on_conflict, case when e.unique_key is not null then 'skip' end), e.retry,
+        e.keep_result)::async.push_options_t
         order by e.place), '{}')
     into out_tasks, out_options
     from rows from (jsonb_to_recordset(in_tasks) as (query text, target text, priority int, concurrency_pool text,
       timeout interval, task_data jsonb, track_yielded bool, source text, run_at timestamptz, expires_at timestamptz,
-      unique_key text, unique_while text, on_conflict text, retry text)) with ordinality
+      unique_key text, unique_while text, on_conflict text, retry text, keep_result bool)) with ordinality
       as e(query, target, priority, concurrency_pool, timeout, task_data, track_yielded, source, run_at, expires_at,
-        unique_key, unique_while, on_conflict, retry, place);
+        unique_key, unique_while, on_conflict, retry, keep_result, place);
   exception when data_exception then
     perform async.refuse_push(in_tasks);
     raise;
@@ -5266,9 +5584,10 @@ begin
       or octet_length(o.source) > async.name_bytes_max()
       or octet_length(o.unique_key) > async.unique_key_bytes_max()
       or o.unique_while not in ('unfinished', 'waiting') or o.on_conflict not in ('skip', 'error', 'replace')
-      or o.unique_key is null and (o.unique_while is not null or o.on_conflict is not null))
+      or o.unique_key is null and (o.unique_while is not null or o.on_conflict is not null)
+      or o.keep_result)
   then
-    perform async.refuse_options(out_options);
+    perform async.refuse_options(out_tasks, out_options);
   end if;
 end
 $function$;
@@ -5296,13 +5615,13 @@ declare
 begin
   insert into async.task (task_id, target, priority, entered, source, query, asynchronous_finish, task_data,
       concurrency_pool, manual_timeout, track_yielded, pushed_by, may_reach_self, run_at, eligible_when, expires_at,
-      times_up, unique_key, unique_while, retry, attempt)
+      times_up, unique_key, unique_while, retry, attempt, keep_result_for)
   select p.unnest, p.out_target, p.out_priority, p.out_entered, p.source, p.out_query, p.out_asynchronous_finish,
     p.out_task_data, p.out_concurrency_pool, p.out_manual_timeout, p.out_track_yielded, p.out_pushed_by,
     p.out_may_reach_self, p.run_at,
     case when p.run_at operator(pg_catalog.>) p.out_entered then p.run_at end,
     p.expires_at, p.expires_at, p.unique_key, p.unique_while, p.out_retry,
-    case when p.out_retry is not null then 0 end
+    case when p.out_retry is not null then 0 end, case when p.keep_result then in_caller::pg_catalog.text end
   from rows from (
       pg_catalog.unnest(in_ids),
       async.prepare_push(in_caller, in_scope, in_tasks, 'EXECUTE',
@@ -5384,7 +5703,7 @@ begin
   while v_first <= cardinality(v_ids) loop
     perform from async.write_now(array(
       select row(i, null, 'REQUEST', clock_timestamp(), 'CANCELED', 'replaced by a task with the same unique key',
-        null, null, null, null)::async.event_t
+        null, null, null, null, null)::async.event_t
       from unnest(v_ids[v_first : v_first + c_at_once - 1]) i));
     v_first := v_first + c_at_once;
   end loop;
@@ -5667,7 +5986,7 @@ begin
   begin
     while v_first <= cardinality(v_ids) loop
       perform from async.write_now(array(
-        select row(i, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null)::async.event_t
+        select row(i, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null, null)::async.event_t
         from unnest(v_ids[v_first : v_first + c_at_once - 1]) i));
       v_first := v_first + c_at_once;
     end loop;
@@ -5680,6 +5999,7 @@ begin
         case when cardinality(v_ids) = 1 then format('task %s', v_ids[1]) else 'one of the tasks' end
       using errcode = 'PA035', detail = sqlerrm, hint = 'Wait for the end of that task, or cancel it.';
   end;
+  delete from async.result r where r.task_id = any (v_ids);
   perform async.restrict_restarted(v_ids, in_scope.reaches_self);
   perform async.wake_leader();
 end
@@ -5736,7 +6056,7 @@ begin
     v_held := array(
       select t.task_id from async.task t where t.task_id = any (v_offers) order by t.task_id
       for no key update skip locked);
-    select array_agg(row(t.task_id, null, 'TAKE', n.now, null, null, null, null, o.timeout, null)::async.event_t
+    select array_agg(row(t.task_id, null, 'TAKE', n.now, null, null, null, null, o.timeout, null, null)::async.event_t
       order by t.priority, t.entered, t.task_id)
     into v_events
     from async.offer o
@@ -6197,6 +6517,7 @@ declare
   v_rows bigint;
   v_empty bool;
   v_value text;
+  v_next text;
   v_message text;
   v_detail text;
   v_hint text;
@@ -6215,8 +6536,8 @@ begin
       -- One result and, if it has arrived, the next one, which usually is the empty one.
       select /* results of a session */
         count(*) filter (where r.place = 1), max(r.v) filter (where r.place = 1),
-        coalesce(bool_and(not r.is_row) filter (where r.place = 2), false)
-      into v_rows, v_value, v_empty
+        coalesce(bool_and(not r.is_row) filter (where r.place = 2), false), max(r.v) filter (where r.place = 2)
+      into v_rows, v_value, v_empty, v_next
       from (
         select 1 as place, f.v, true as is_row
         from public.dblink_get_result(in_conn) as f(v text)
@@ -6226,7 +6547,7 @@ begin
         left join lateral (select true as is_row, f.v from public.dblink_get_result(g.conn) as f(v text)) n on true
       ) r;
       if v_rows > 0 then
-        value := v_value;
+        value := coalesce(v_next, v_value);
       end if;
       if v_rows = 0 or v_empty then
         ended := true;
@@ -7013,7 +7334,7 @@ begin
     select s.worker,
       case
         when public.dblink_is_busy(s.conn) = 1 then 'busy'
-        when s.state = 'identifying' or s.state = 'running' and (s.sent = 'raw' or s.outcome is not null or s.uncertain)
+        when s.state = 'identifying' or s.state = 'running' and (s.sent in ('raw', 'kept') or s.outcome is not null or s.uncertain)
           or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'more'
         when not s.result_read
           and (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'unexpected'
@@ -7077,6 +7398,25 @@ begin
       end
   where s.worker = in_worker;
   return v_outcome;
+end
+$function$;
+
+-- dblink/reap/note_result
+-- Purpose: notes what the target of a running query answered for a task whose rows are kept. An answer
+--   that is longer than it can be is not kept in memory any longer.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.note_result(in_worker int, in_answer text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update pg_temp.leader_worker s
+  set result = case when octet_length(in_answer) <= async.answer_bytes_max(c.result_bytes_max) then in_answer
+    else format('{"error": "the target answered %s bytes"}', octet_length(in_answer)) end
+  from async.control c
+  where s.worker = in_worker;
 end
 $function$;
 
@@ -7165,6 +7505,9 @@ begin
         v_read.code := '08P01';
         v_read.error := '08P01: the target sent more results than the text can have';
       end if;
+    end if;
+    if v_worker.sent = 'kept' and v_read.value is not null and v_worker.state = 'running' and not v_worker.cleaning then
+      perform async.note_result(v_worker.worker, v_read.value);
     end if;
     if v_worker.state = 'running' and v_worker.cleaning then
       v_moved := v_moved
@@ -7381,15 +7724,21 @@ declare
   v_worker record;
   v_read record;
 begin
-  for v_worker in select s.worker, s.conn from pg_temp.leader_worker s where s.state = 'claimed' order by s.worker loop
+  for v_worker in
+    select s.worker, s.conn, case when t.keep_result_for is not null then 'kept' else 'raw' end as kind
+    from pg_temp.leader_worker s
+    left join async.task t on t.task_id = s.task_id
+    where s.state = 'claimed'
+    order by s.worker
+  loop
     if public.dblink_is_busy(v_worker.conn) = 1 then
-      update pg_temp.leader_worker s set state = 'running', sent = 'raw', since = clock_timestamp()
+      update pg_temp.leader_worker s set state = 'running', sent = v_worker.kind, since = clock_timestamp()
       where s.worker = v_worker.worker;
       continue;
     end if;
     v_read := async.read_results(v_worker.conn);
     if v_read.code is not null or v_read.value is not null then
-      update pg_temp.leader_worker s set state = 'running', sent = 'raw', since = clock_timestamp()
+      update pg_temp.leader_worker s set state = 'running', sent = v_worker.kind, since = clock_timestamp()
       where s.worker = v_worker.worker;
     end if;
     if v_read.code is not null then
@@ -7599,6 +7948,7 @@ begin
     -- A query that is too long is not read.
     select s.worker, s.conn, s.target, s.task_id, octet_length(t.query) as bytes,
       case when octet_length(t.query) <= c_query_bytes_max then t.query end as query,
+      t.keep_result_for is not null as keeps,
       t.may_reach_self is false
         and exists (select from async.session a where a.session_id = s.session_id and a.at_self) as not_granted
     from pg_temp.leader_worker s
@@ -7609,6 +7959,12 @@ begin
     if v_launch.query is null or v_launch.not_granted then
       v_kind := 'refused';
       v_query := null;
+    elsif v_launch.keeps then
+      v_kind := 'kept';
+      v_query := null;
+      v_names_itself := false;
+      v_text := replace(async.keep_query(v_launch.query, (select c.result_bytes_max from async.control c)),
+        '##flow.TASK_ID##', v_launch.task_id::text);
     -- Many tasks have the same text.
     elsif v_query is distinct from v_launch.query then
       v_query := v_launch.query;
@@ -8461,6 +8817,8 @@ begin
     broken_at timestamptz,
     outcome text,
     error text,
+    -- What the target answered for a task whose rows are kept.
+    result text,
     -- The task was recorded before the session was known to be gone.
     recorded bool not null default false,
     -- The session was lost and its host did not answer, so it does not count against the workers.
@@ -8994,7 +9352,7 @@ begin
   update pg_temp.leader_worker s
   set state = case when s.state = 'empty' then 'empty' when s.cleaning then 'cleaning' else 'idle' end,
       since = clock_timestamp(),
-      task_id = null, run = null, pool = null, sent = null, outcome = null, error = null, recorded = false,
+      task_id = null, run = null, pool = null, sent = null, outcome = null, error = null, result = null, recorded = false,
       intention = null, intention_error = null, intention_duration = null, cancel_at = null, cancels = 0,
       request_ids = '{}', result_read = false, uncertain = false, broken_at = null, unreachable = false, spent = false, retry_at = '-infinity', tries = 0
   where s.worker = any (in_workers);
@@ -9617,7 +9975,7 @@ begin
   -- Of the other requests, the oldest of each task.
   v_events := array(
     select row(n.task_id, null, 'REQUEST', in_now, n.status, n.error_message, null, n.duration, null,
-      array[n.request_id])::async.event_t
+      array[n.request_id], null)::async.event_t
     from (
       select distinct on (r.task_id) r.*
       from (
@@ -9683,10 +10041,11 @@ begin
   v_events := array(
     select case
       when s.worker is not null then row(i.task_id, s.run, 'UNREACHABLE', in_now, null,
-        case s.intention when 'TIMED_OUT' then s.intention_error end, s.error, null, null, s.request_ids)::async.event_t
+        case s.intention when 'TIMED_OUT' then s.intention_error end, s.error, null, null, s.request_ids,
+        null)::async.event_t
       when o.task_id is not null then row(i.task_id, o.run, 'UNREACHABLE', in_now, null, null,
-        'outcome unknown: the orchestrator was lost while the query ran', null, null, null)::async.event_t
-      else row(i.task_id, null, 'DEADLINE', in_now, null, null, null, null, null, null)::async.event_t
+        'outcome unknown: the orchestrator was lost while the query ran', null, null, null, null)::async.event_t
+      else row(i.task_id, null, 'DEADLINE', in_now, null, null, null, null, null, null, null)::async.event_t
     end
     from unnest(v_due) i(task_id)
     left join pg_temp.leader_worker s on s.task_id = i.task_id
@@ -9726,6 +10085,7 @@ returns int
 language plpgsql
 as $function$
 declare
+  c_result_bytes_max constant int := 33554432;
   v_workers int[];
   v_ids bigint[];
   v_pools text[];
@@ -9744,16 +10104,24 @@ begin
     array_agg(row(s.task_id, s.run,
         case when s.recorded then 'RELEASE' when s.outcome = 'ok' then 'END_OK' when s.outcome = 'lost' then 'END_UNKNOWN'
           when s.outcome = 'unsent' and s.intention is null then 'GIVE_BACK' else 'END_ERROR' end,
-        in_now, s.intention, s.intention_error, s.error, s.intention_duration, s.timeout, s.request_ids)::async.event_t)
+        in_now, s.intention, s.intention_error, s.error, s.intention_duration, s.timeout, s.request_ids,
+        case when s.outcome = 'ok' and s.sent = 'kept' and not s.recorded then coalesce(s.result,
+          '{"error": "the orchestrator was interrupted, or the target answered nothing"}') end)::async.event_t)
       filter (where not s.plain)
   into v_workers, v_ids, v_pools, v_ends, v_end_runs, v_events
   from (
-    select i.*, coalesce(i.outcome = 'ok', false) and i.intention is null and not i.recorded as plain,
+    select i.*, coalesce(i.outcome = 'ok', false) and i.intention is null and not i.recorded and i.sent is distinct from 'kept'
+        as plain,
       case when i.outcome = 'unsent' then coalesce(t.default_timeout, c.default_timeout) end as timeout
     from pg_temp.leader_worker i
     cross join async.control c
     left join pg_temp.leader_target t on t.target = i.target
     where i.state = 'ended' and i.retry_at <= in_now
+      -- The results that are written at once have a limit, because they are in memory then.
+      and (i.result is null or c_result_bytes_max >= (
+        select coalesce(sum(octet_length(o.result)), 0)
+        from pg_temp.leader_worker o
+        where o.state = 'ended' and o.retry_at <= in_now and (o.since, o.worker) < (i.since, i.worker)))
     order by i.since, i.worker
   ) s;
   if v_workers is null then
@@ -9807,7 +10175,8 @@ begin
   end if;
   select count(*) filter (where w.backs_off) into v_backing_off
   from async.leader_write(in_now, null, null, null, null, null, array(
-    select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null)::async.event_t from unnest(v_ids) i)) w;
+    select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null, null)::async.event_t
+    from unnest(v_ids) i)) w;
   return cardinality(v_ids) - v_backing_off;
 end
 $function$;
@@ -10625,7 +10994,7 @@ declare
 begin
   v_events := array(
     select row(r.task_id, null, 'OFFER', in_now, null, null, null, null, coalesce(g.default_timeout, c.default_timeout),
-      null)::async.event_t
+      null, null)::async.event_t
     from async.lead_rows(in_ids) r
     left join async.target g on g.target = r.target
     cross join async.control c);
@@ -10682,7 +11051,8 @@ begin
   v_kept := array(
     select w.task_id
     from async.leader_write(in_now, null, null, null, null, null, array(
-      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null)::async.event_t from unnest(v_ids) i)) w);
+      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null, null)::async.event_t
+      from unnest(v_ids) i)) w);
   update pg_temp.leader_pool p set offers_held_until = in_now + c_hold
   where p.pool in (
     select i.pool from unnest(v_ids, v_pools) i(task_id, pool) where i.task_id <> all (v_kept));
@@ -10918,7 +11288,7 @@ begin
       select row(i, null, case when v_lane.unknown then 'REQUEST' else 'GIVE_UP' end, in_now, 'FAILED',
         case when v_lane.unknown then format('target "%s" does not exist', v_lane.target)
           else format('target "%s" could not be reached for %s: %s', v_lane.target, v_lane.target_patience,
-            v_lane.last_error) end, null, null, null, null)::async.event_t
+            v_lane.last_error) end, null, null, null, null, null)::async.event_t
       from unnest(v_ids) i));
     v_failed := v_failed + cardinality(v_ids);
   end loop;
@@ -12386,6 +12756,24 @@ begin
 end
 $function$;
 
+-- upkeep/delete_results
+-- Purpose: deletes the results of tasks that are no longer in async.task, because the upkeep or a user
+--   deleted them. in_after and in_through are the positions of a step of the history.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows that it deletes.
+create or replace function async.delete_results(in_after bigint, in_through bigint) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  delete from async.result r
+  where r.task_id > in_after
+    and (in_through is null or r.task_id <= in_through)
+    and not exists (select from async.task t where t.task_id = r.task_id);
+end
+$function$;
+
 -- leader/loop/due_stages
 -- Purpose: the stages of this cycle, in order. Results are read before the requests, and recorded
 --   after them, so that all requests count that were committed before the result was read. Stages
@@ -13545,11 +13933,12 @@ $function$;
 -- external_leader/lead_mark
 -- Purpose: marks launches (see async.write_marks), and returns the texts of the tasks.
 -- Returns: for each task that has the marked run its text, or the reason why it must not be launched;
---   and whether it may start in a session at this database itself (async.session.at_self).
+--   whether it may start in a session at this database itself (async.session.at_self); and, for a task
+--   whose rows are kept, the most bytes that its target may answer.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as async.hold_epoch; none that others wait for.
 create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
-returns table (task_id bigint, query text, refused text, may_reach_self bool)
+returns table (task_id bigint, query text, refused text, may_reach_self bool, answer_bytes_max int)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -13561,10 +13950,15 @@ as $function$
 begin
   perform async.write_marks(in_epoch, in_ids, in_runs, in_sessions);
   return query
-  select t.task_id, case when octet_length(t.query) <= async.query_bytes_max() then t.query end,
+  select t.task_id,
+    case when octet_length(t.query) <= async.query_bytes_max() then
+      case when t.keep_result_for is null then t.query
+        else async.keep_query(t.query, (select c.result_bytes_max from async.control c)) end end,
     case when (octet_length(t.query) <= async.query_bytes_max()) is not true then
       async.refuse_query(octet_length(t.query)) end,
-    t.may_reach_self is not false
+    t.may_reach_self is not false,
+    case when t.keep_result_for is not null then
+      async.answer_bytes_max((select c.result_bytes_max from async.control c)) end
   from unnest(in_ids, in_runs) as m(task_id, run)
   join async.task t on t.task_id = m.task_id and t.run = m.run
   -- Always true, and selective to the planner: see async.write_at_once.
@@ -13739,7 +14133,8 @@ begin
     select array_agg(w.task_id), array_agg(coalesce(w.error, 'another transaction holds the row'))
     into out_failed, out_errors
     from async.write_all(null, null, null, null, null, null, null, array(
-        select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null)::async.event_t from unnest(v_ids) i),
+        select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null, null)::async.event_t
+          from unnest(v_ids) i),
       true) w
     where w.outcome in ('failed', 'locked');
     select array_agg(l.pool), array_agg(l.target), array_agg(l.client_pulled)
@@ -14048,6 +14443,7 @@ begin
     if v_state.pass_began is not null then
       v_step := async.delete_history(v_state.after, in_now - v_control.task_keep_duration, v_state.rows);
       perform async.delete_attempts(v_state.after, v_step.out_after);
+      perform async.delete_results(v_state.after, v_step.out_after);
       v_state.after := v_step.out_after;
       v_state.writes := v_state.writes + v_step.out_deleted;
       v_state.young_rows := case when v_step.out_young then v_state.young_rows + v_state.rows else 0 end;
@@ -14774,7 +15170,8 @@ select
   t.attempt,
   t.retry,
   t.schedule,
-  t.scheduled_for
+  t.scheduled_for,
+  t.keep_result_for
 from async.task t;
 
 -- views/v_dead_task
@@ -14854,6 +15251,8 @@ comment on column async.control.target_patience is
   'The time that tasks wait for an unreachable target before they fail.';
 comment on column async.control.takeover_grace is
   'The time that a successor waits before it takes the lead of a lost Rust engine.';
+comment on column async.control.result_bytes_max is
+  'The most bytes of the rows that are kept of one task, as JSON in UTF-8: 1024 to 16777216.';
 comment on column async.control.default_retry is
   'The retry policy of tasks whose target has no default_retry. Null or none: no policy.';
 comment on column async.control.trigger_search_path is

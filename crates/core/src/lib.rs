@@ -159,7 +159,7 @@ pub use sqlstate::ends_session;
 pub use task::diagram::{Transition, state_diagram, transitions};
 #[doc(hidden)]
 pub use task::diagram::{example_events, example_tasks};
-pub use task::event::{Event, EventName, Outcome, Request};
+pub use task::event::{Event, EventName, Outcome, Request, ResultText};
 pub use task::intention::Intention;
 pub use task::phase::{Completion, Phase, PhaseName, TaskTimes};
 pub use task::rejected::Rejected;

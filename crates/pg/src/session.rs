@@ -173,14 +173,41 @@ impl Session {
     /// # Errors
     /// As [`Session::batch_execute`].
     pub async fn discard_results(&self, sql: String, rest_max: Duration) -> Result<(), Error> {
+        self.drain(sql, rest_max, |_| ()).await
+    }
+
+    /// As [`Session::discard_results`], and returns the first value of the first row that passes
+    /// [`Session::limit_rows`], if it is a text in UTF-8.
+    ///
+    /// # Errors
+    /// As [`Session::batch_execute`].
+    pub async fn first_value(&self, sql: String, rest_max: Duration) -> Result<Option<String>, Error> {
+        let mut first = None;
+        let on_row = |row: &SimpleQueryRow| {
+            let value = || row.try_get(0).ok().flatten().map(str::to_owned);
+            first.get_or_insert_with(value);
+        };
+        self.drain(sql, rest_max, on_row).await.map(|()| first.flatten())
+    }
+
+    async fn drain(
+        &self,
+        sql: String,
+        rest_max: Duration,
+        mut on_row: impl FnMut(&SimpleQueryRow),
+    ) -> Result<(), Error> {
         let stream = self.client.simple_query_raw(&sql).await.map_err(|error| self.error(error))?;
         drop(sql);
         let mut stream = pin!(stream);
         while let Some(message) = stream.next().await {
-            if let Err(error) = message {
-                let rest = async { while let Some(Ok(_)) = stream.next().await {} };
-                let _ = tokio::time::timeout(rest_max, rest).await;
-                return Err(self.error(error));
+            match message {
+                Ok(SimpleQueryMessage::Row(row)) => on_row(&row),
+                Ok(_) => {}
+                Err(error) => {
+                    let rest = async { while let Some(Ok(_)) = stream.next().await {} };
+                    let _ = tokio::time::timeout(rest_max, rest).await;
+                    return Err(self.error(error));
+                }
             }
         }
         Ok(())

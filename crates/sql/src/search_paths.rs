@@ -227,7 +227,7 @@ fn a_procedure_sets_its_path_at_the_start_of_each_transaction() {
             }
         }
     }
-    assert_eq!(procedures, 5);
+    assert_eq!(procedures, 6);
 }
 
 /// `pg_temp` is the last on the path, so that a bare name is looked for there where `pg_catalog` has

@@ -30,7 +30,7 @@ pub use client::{
     Batch, CallError, Client, ConfigureError, KeyUntil, LatchError, LeaderStatistics, LogLine, NewSchedule, NewTask,
     OnConflict, Period, PoolStatistics, Push, PushError, Pushed, ReadError, Refusal, RequestError, RequestReceipt,
     RestartError, RunType, RunningTask, ScheduleError, Statistics, TakeError, TakenTask, TargetState, TargetStatistics,
-    TaskStatus, UniqueKey, WaitError, WaitingLane,
+    TaskResult, TaskStatus, UniqueKey, WaitError, WaitingLane,
 };
 pub use install::{InstallError, SchemaPart, install};
 pub use leader::{

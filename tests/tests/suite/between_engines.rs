@@ -104,6 +104,54 @@ async fn keeps_the_limit_on_starts<A: Engine, B: Engine>() {
         .await;
 }
 
+/// The rows of tasks that run during the change of the engine are kept, and no result is that of another
+/// task. A task whose outcome is unknown has none.
+async fn keeps_the_results<A: Engine, B: Engine>(by_force: bool) {
+    let (database, _target) = fixture().await;
+    database.run("delete from async.task").await;
+    let push = format!(
+        "select count(*) from async.push_each(
+            'select ##flow.TASK_ID## as id, n from generate_series(1, 3) n, pg_sleep(0.03)',
+            array_fill('there'::text, array[{TASKS}]), keep_result => true)"
+    );
+    database.run(&push).await;
+    let mut first = A::attach(&database);
+    first.lead().await;
+    busy(&database).await;
+    let mut second = B::attach(&database);
+    if by_force {
+        second.start_forced().await;
+        second.wait_until_leading().await;
+        assert_eq!(first.wait_until_ended().await, Outcome::Returned);
+    } else {
+        first.terminate().await;
+        second.lead().await;
+    }
+    database.wait_until_finished().await;
+    let unknown = if by_force { 0 } else { 8 };
+    database
+        .assert_holds(&format!(
+            "select count(*) = {TASKS} and count(*) filter (where t.failed) <= {unknown}
+               and bool_and(t.failed = (r.task_id is null)) and count(r.run) filter (where r.run <> t.run) = 0
+               and bool_and(r.rows = (select jsonb_agg(jsonb_build_object('id', t.task_id, 'n', n))
+                                      from generate_series(1, 3) n))
+             from async.task t left join async.result r on r.task_id = t.task_id"
+        ))
+        .await;
+}
+
+#[tokio::test]
+async fn rust_keeps_the_results_of_sql() {
+    keeps_the_results::<SqlEngine, RustEngine>(true).await;
+    keeps_the_results::<SqlEngine, RustEngine>(false).await;
+}
+
+#[tokio::test]
+async fn sql_keeps_the_results_of_rust() {
+    keeps_the_results::<RustEngine, SqlEngine>(true).await;
+    keeps_the_results::<RustEngine, SqlEngine>(false).await;
+}
+
 /// Each time of a schedule fires once, in order, over the changes of the engine: two that are forced,
 /// and two after which the lost engine has said nothing.
 async fn fires_each_time_once<A: Engine, B: Engine>() {

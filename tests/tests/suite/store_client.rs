@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use pgasync_core::{
-    CatchUp, ControlEntry, Document, FinishStatus, Overlap, PoolEntry, PoolName, Priority, RowState, Span, TargetEntry,
-    TargetName, TaskId, Timestamp,
+    CatchUp, ControlEntry, Document, FinishStatus, Overlap, PoolEntry, PoolName, Priority, RowState, Run, Span,
+    TargetEntry, TargetName, TaskId, Timestamp,
 };
 use pgasync_pg::ConnectionSettings;
 use pgasync_store::{
     Batch, Client, ConfigureError, KeyUntil, LatchError, NewSchedule, NewTask, OnConflict, Push, PushError, ReadError,
-    RequestError, RestartError, RunType, ScheduleError, SchemaPart, TakeError, TargetState, UniqueKey, WaitError,
-    install,
+    RequestError, RestartError, RunType, ScheduleError, SchemaPart, TakeError, TargetState, TaskResult, UniqueKey,
+    WaitError, install,
 };
 use pgasync_tests::{Database, Engine, PATIENCE, PrivateCluster, RustEngine, Scratch, SqlEngine};
 use serde_json::json;
@@ -218,6 +218,29 @@ async fn pushes_with_options_are_answered_in_order() {
     let refused = client.wait(&[TaskId(4711)], Duration::from_secs(20)).await;
     assert!(matches!(refused, Err(WaitError::UnknownTask(_))), "{refused:?}");
     assert!(matches!(client.restart_all(&[first, second]).await, Err(RestartError::KeyTaken(_))));
+}
+
+#[tokio::test]
+async fn the_rows_of_a_task_are_read() {
+    let database = Database::create().await;
+    let mut engine = RustEngine::attach(&database);
+    engine.lead().await;
+    let client = client(database.settings());
+    let query = |text: &str| Push::of(NewTask::query(text, own()));
+    let pushes = [query("select 7 as n").keep_result(), query("select 7 as n")];
+    let pushed = client.push_many(&pushes).await.expect("it pushes");
+    let ids: Vec<TaskId> = pushed.iter().filter_map(|pushed| pushed.task).collect();
+    client.wait(&ids, Duration::from_secs(20)).await.expect("they end");
+    let expected = TaskResult {
+        run: Run(1),
+        row_count: Some(1),
+        rows: Some(json!([{ "n": 7 }])),
+        truncated: false,
+        bytes: Some(10),
+        error: None,
+    };
+    assert_eq!(client.result(ids[0]).await.expect("it answers"), Some(expected));
+    assert_eq!(client.result(ids[1]).await.expect("it answers"), None);
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ impl ControlEntry {
         within_a_day(self.idle_sleep, &at("idle_sleep"))?;
         not_negative(self.light_maintenance_sleep, &at("light_maintenance_sleep"))?;
         routines(self.loop_routines.as_deref(), &at("loop_routines"))?;
+        result_bytes(self.result_bytes_max, &at("result_bytes_max"))?;
         at_least(self.self_concurrency, 1, &at("self_concurrency"))?;
         own_connection(self.self_connection_string.as_deref(), &at("self_connection_string"))?;
         name(self.self_target.as_deref(), &at("self_target"))?;
@@ -85,6 +86,11 @@ pub(super) fn thousandths(given: Option<u32>, (least, largest, expected): Range,
 
 pub(super) fn attempts(given: Option<i64>, path: &str) -> Result<(), Refused> {
     expect(given.is_none_or(|all| (1..=1_000).contains(&all)), path, "a whole number from 1 to 1000")
+}
+
+pub(super) fn result_bytes(given: Option<i64>, path: &str) -> Result<(), Refused> {
+    let fits = given.is_none_or(|bytes| (1 << 10..=1 << 24).contains(&bytes));
+    expect(fits, path, "a whole number from 1024 to 16777216")
 }
 
 pub(super) fn sqlstates(given: Option<&[String]>, path: &str) -> Result<(), Refused> {

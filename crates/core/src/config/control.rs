@@ -56,6 +56,8 @@ pub struct Control {
     pub takeover_grace: Span,
     /// The retry policy of tasks whose target has no default. Default: none.
     pub default_retry: Option<String>,
+    /// The most bytes of the rows that are kept of one task; 1024 to 16777216. Default: 1048576.
+    pub result_bytes_max: u32,
 }
 
 impl Default for Control {
@@ -82,6 +84,7 @@ impl Default for Control {
             target_patience: Span::seconds(60),
             takeover_grace: Span::seconds(10),
             default_retry: None,
+            result_bytes_max: 1 << 20,
         }
     }
 }
@@ -93,6 +96,7 @@ impl Control {
         whole(&mut self.workers, given.workers);
         whole(&mut self.self_concurrency, given.self_concurrency);
         whole(&mut self.default_concurrency_pool_workers, given.default_concurrency_pool_workers);
+        whole(&mut self.result_bytes_max, given.result_bytes_max);
         set(&mut self.enabled, given.enabled.as_ref());
         set(&mut self.paused, given.paused.as_ref());
         set(&mut self.debug_log, given.debug_log.as_ref());
@@ -146,6 +150,7 @@ impl Control {
             target_patience: Some(self.target_patience),
             takeover_grace: Some(self.takeover_grace),
             default_retry: self.default_retry.clone(),
+            result_bytes_max: Some(i64::from(self.result_bytes_max)),
         }
     }
 }

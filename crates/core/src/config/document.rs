@@ -75,6 +75,8 @@ pub struct ControlEntry {
     pub takeover_grace: Option<Span>,
     /// The retry policy of tasks whose target has no default; `none` is none.
     pub default_retry: Option<String>,
+    /// The most bytes of the rows that are kept of one task; 1024 to 16777216.
+    pub result_bytes_max: Option<i64>,
 }
 
 /// An element of `targets`. A field that is `None` keeps its value; for a new target it gets its

@@ -31,6 +31,8 @@ enum ValueKind {
     PolicyName,
     /// A whole number from 1 to 1000.
     Attempts,
+    /// A whole number from 1024 to 16777216.
+    ResultBytes,
     /// A number with up to three decimals.
     Thousandths(check::Range),
     Sqlstates,
@@ -49,7 +51,7 @@ enum ValueKind {
     Reported,
 }
 
-const CONTROL: [(&str, ValueKind); 26] = [
+const CONTROL: [(&str, ValueKind); 27] = [
     ("enabled", ValueKind::Flag),
     ("workers", ValueKind::Positive),
     ("idle_sleep", ValueKind::Seconds),
@@ -70,6 +72,7 @@ const CONTROL: [(&str, ValueKind); 26] = [
     ("target_patience", ValueKind::Interval),
     ("takeover_grace", ValueKind::Interval),
     ("default_retry", ValueKind::Name),
+    ("result_bytes_max", ValueKind::ResultBytes),
     ("last_heavy_maintenance", ValueKind::Reported),
     ("last_light_maintenance", ValueKind::Reported),
     ("running_since", ValueKind::Reported),
@@ -208,6 +211,7 @@ pub(super) fn control(json: &Value) -> Result<ControlEntry, Refused> {
         target_patience: given.span("target_patience"),
         takeover_grace: given.span("takeover_grace"),
         default_retry: given.text("default_retry"),
+        result_bytes_max: given.number("result_bytes_max"),
     })
 }
 
@@ -409,6 +413,9 @@ impl ValueKind {
             }
             Self::PolicyName => check::policy_name(Some(value.as_str().ok_or_else(|| wrong("a text"))?), path),
             Self::Attempts => check::attempts(Some(value.as_i64().ok_or_else(|| wrong("a whole number"))?), path),
+            Self::ResultBytes => {
+                check::result_bytes(Some(value.as_i64().ok_or_else(|| wrong("a whole number"))?), path)
+            }
             Self::Thousandths(range) => {
                 let number = value.as_f64().ok_or_else(|| wrong("a number"))?;
                 check::thousandths(thousandths(number).or(Some(u32::MAX)), range, path)

@@ -59,7 +59,8 @@ impl From<&ControlEntry> for Value {
             .with("debug_log", entry.debug_log)
             .interval("target_patience", entry.target_patience)
             .interval("takeover_grace", entry.takeover_grace)
-            .with("default_retry", entry.default_retry.clone());
+            .with("default_retry", entry.default_retry.clone())
+            .with("result_bytes_max", entry.result_bytes_max);
         Self::Object(object.0)
     }
 }

@@ -1,4 +1,4 @@
-//! The occupancy: pool slots, workers and memory for texts that are taken.
+//! The occupancy: pool slots, workers and memory for texts and results that are taken.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub(super) struct Load {
     /// It has a slot, and has not started: it is being claimed, waits for a session or a mark, or is
     /// offered.
     pub(super) starting: bool,
-    /// Bytes of its text that are in memory, or on the way there.
+    /// Bytes of its text that are in memory, or on the way there, and of its result until it is written.
     pub(super) text_bytes: u64,
 }
 

@@ -54,7 +54,7 @@ impl Scheduler {
             return;
         }
         // A cancel that is still on its way would hit the next query of the session.
-        let clean = outcome == Outcome::Ok && !cancel.is_sent();
+        let clean = outcome.is_ok() && !cancel.is_sent();
         self.update(task, Tracked::free_text);
         if let Some(SessionState::Busy { .. }) = self.sessions.state(session) {
             if clean {

@@ -1,5 +1,7 @@
 //! The events of a task.
 
+use std::sync::Arc;
+
 use super::status::FinishStatus;
 use crate::names::Run;
 use crate::time::Span;
@@ -79,10 +81,45 @@ pub enum Event {
 pub enum Outcome {
     /// The query succeeded.
     Ok,
+    /// The query of a task whose rows are kept succeeded.
+    OkWith(ResultText),
     /// The target reported this error.
     Error(String),
     /// The session is gone, and the outcome is unknown. The text says what is known.
     Unknown(String),
+}
+
+impl Outcome {
+    /// Whether the query succeeded.
+    #[must_use]
+    pub const fn is_ok(&self) -> bool {
+        matches!(self, Self::Ok | Self::OkWith(_))
+    }
+}
+
+/// What a target answered about the rows of a query, for `async.read_result`. The core does not read
+/// it. Copies share their memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct ResultText(Arc<str>);
+
+impl ResultText {
+    /// A text.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The size of the text in memory.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        u64::try_from(self.0.len()).unwrap_or(u64::MAX)
+    }
 }
 
 /// A request of `finish`, `cancel`, `defer`, or for a pause.
@@ -152,6 +189,12 @@ pub enum EventName {
 }
 
 impl Event {
+    /// What is written about the rows of the query besides.
+    #[must_use]
+    pub const fn result(&self) -> Option<&ResultText> {
+        if let Self::QueryEnded { outcome: Outcome::OkWith(result), .. } = self { Some(result) } else { None }
+    }
+
     /// The name of this event.
     #[must_use]
     pub const fn name(&self) -> EventName {

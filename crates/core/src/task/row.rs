@@ -94,6 +94,13 @@ impl Row {
         }
     }
 
+    /// Whether the result of a query that ended with this row is kept: the query was the last one of the
+    /// task. A task that returned to the queue runs again.
+    #[must_use]
+    pub const fn keeps_result(&self) -> bool {
+        matches!(self.state(), RowState::Yielded | RowState::Finished)
+    }
+
     /// The task of this row. `launch` is what the leader knows of a RUNNING task beyond its row.
     ///
     /// # Errors

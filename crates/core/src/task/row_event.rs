@@ -1,6 +1,6 @@
 //! Events that the core sends to the table.
 
-use super::event::{Event, Outcome};
+use super::event::{Event, Outcome, ResultText};
 use super::intention::Intention;
 use super::phase::Phase;
 use super::row::{LaunchState, Row};
@@ -87,6 +87,8 @@ pub struct RowEvent {
     pub duration: Option<Span>,
     /// The timeout of the target or the configuration, for a task without its own.
     pub timeout: Option<Span>,
+    /// What the target answered about the rows of a query that succeeded, if they are kept.
+    pub result: Option<ResultText>,
 }
 
 impl RowEvent {
@@ -144,19 +146,19 @@ impl RowEvent {
         })
     }
 
-    /// Whether the event is the success of a query without an intention.
+    /// Whether the event is the success of a query without an intention, and without rows to keep.
     #[must_use]
     pub fn is_plain_end(&self) -> bool {
-        self.name == "END_OK" && self.status.is_none()
+        self.name == "END_OK" && self.status.is_none() && self.result.is_none()
     }
 
     const fn named(name: &'static str) -> Self {
-        Self { name, status: None, message: None, known: None, duration: None, timeout: None }
+        Self { name, status: None, message: None, known: None, duration: None, timeout: None, result: None }
     }
 
     fn end(outcome: &Outcome, intention: Option<&Intention>) -> Self {
         let (name, known) = match outcome {
-            Outcome::Ok => ("END_OK", None),
+            Outcome::Ok | Outcome::OkWith(_) => ("END_OK", None),
             Outcome::Error(text) => ("END_ERROR", Some(text.clone())),
             Outcome::Unknown(text) => ("END_UNKNOWN", Some(text.clone())),
         };
@@ -167,7 +169,8 @@ impl RowEvent {
                 (Some(status), message, duration)
             }
         };
-        Self { status, message, known, duration, ..Self::named(name) }
+        let result = if let Outcome::OkWith(result) = outcome { Some(result.clone()) } else { None };
+        Self { status, message, known, duration, result, ..Self::named(name) }
     }
 }
 
@@ -247,6 +250,7 @@ mod tests {
         let (plain, canceled) = (None, Some(Intention::Cancel { message: None }));
         for (outcome, intention, is_plain) in [
             (Outcome::Ok, plain.clone(), true),
+            (Outcome::OkWith(ResultText::new("{}")), plain.clone(), false),
             (Outcome::Ok, canceled.clone(), false),
             (Outcome::Error("22012".to_owned()), plain.clone(), false),
             (Outcome::Unknown("lost".to_owned()), plain, false),

@@ -236,7 +236,7 @@ impl Task {
             // The query succeeded before a cancel request reached it.
             (
                 None | Some(Intention::Cancel { .. } | Intention::Timeout { .. } | Intention::Pause { .. }),
-                Outcome::Ok,
+                Outcome::Ok | Outcome::OkWith(_),
             ) => {
                 if self.options.asynchronous_finish {
                     self.yielding(now)

@@ -215,12 +215,14 @@ fn failure<'a>(row: &Row, task: &Task, event: &'a Event, intention: Option<&Inte
 fn ended(row: &Row, options: &TaskOptions, wanted: Option<Wanted>, outcome: &Outcome, now: Timestamp) -> Row {
     let stands = |(status, _, _): &Wanted| match outcome {
         Outcome::Error(_) => true,
-        Outcome::Ok => !matches!(status, FinishStatus::Canceled | FinishStatus::TimedOut | FinishStatus::Paused),
+        Outcome::Ok | Outcome::OkWith(_) => {
+            !matches!(status, FinishStatus::Canceled | FinishStatus::TimedOut | FinishStatus::Paused)
+        }
         Outcome::Unknown(_) => *status != FinishStatus::Paused,
     };
     let success = if options.asynchronous_finish { FinishStatus::Yielded } else { FinishStatus::Finished };
     let (status, error, wait) = wanted.filter(stands).unwrap_or_else(|| match outcome {
-        Outcome::Ok => (success, None, None),
+        Outcome::Ok | Outcome::OkWith(_) => (success, None, None),
         Outcome::Error(text) | Outcome::Unknown(text) => (FinishStatus::Failed, Some(text.clone()), None),
     });
     // The error of an unconfirmed cancel or timeout contains the facts that are known.
@@ -228,7 +230,7 @@ fn ended(row: &Row, options: &TaskOptions, wanted: Option<Wanted>, outcome: &Out
         Outcome::Unknown(text) if matches!(status, FinishStatus::Canceled | FinishStatus::TimedOut) => {
             Some(error.map_or_else(|| text.clone(), |said| format!("{said}\n{text}")))
         }
-        Outcome::Ok | Outcome::Error(_) | Outcome::Unknown(_) => error,
+        Outcome::Ok | Outcome::OkWith(_) | Outcome::Error(_) | Outcome::Unknown(_) => error,
     };
     becomes(row, options, status, error, wait, now)
 }

@@ -9,6 +9,7 @@ mod push;
 mod push_options;
 mod read;
 mod request;
+mod result;
 mod schedule;
 mod statistics;
 mod task;
@@ -30,6 +31,7 @@ pub use self::push::{Batch, PushError, RunType};
 pub use self::push_options::{KeyUntil, OnConflict, Push, Pushed, UniqueKey};
 pub use self::read::{LogLine, ReadError, TaskStatus};
 pub use self::request::{RequestError, RequestReceipt, RestartError};
+pub use self::result::TaskResult;
 pub use self::schedule::{NewSchedule, ScheduleError};
 pub use self::statistics::{
     LeaderStatistics, Period, PoolStatistics, RunningTask, Statistics, TargetState, TargetStatistics, WaitingLane,

@@ -15,13 +15,13 @@ const PUSH: &str = "select p.task_id, p.duplicate
             'task_data', u.data, 'target', u.target, 'priority', u.priority, 'query', u.query,
             'concurrency_pool', u.pool, 'timeout', u.timeout, 'track_yielded', u.track, 'source', u.source,
             'run_at', u.run_at, 'expires_at', u.expires_at, 'unique_key', u.key, 'unique_while', u.lasts,
-            'on_conflict', u.conflict, 'retry', u.retry) order by u.n), '[]'::pg_catalog.jsonb)
+            'on_conflict', u.conflict, 'retry', u.retry, 'keep_result', u.keep) order by u.n), '[]'::pg_catalog.jsonb)
         from rows from (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
           pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8),
           pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11), pg_catalog.unnest($12),
-          pg_catalog.unnest($13), pg_catalog.unnest($14)) with ordinality
+          pg_catalog.unnest($13), pg_catalog.unnest($14), pg_catalog.unnest($15)) with ordinality
           as u(data, target, priority, query, pool, timeout, track, source, run_at, expires_at, key, lasts, conflict,
-            retry, n))) p";
+            retry, keep, n))) p";
 
 /// A task with options, for [`Client::push_many`].
 ///
@@ -43,6 +43,7 @@ pub struct Push {
     expires_at: Option<Timestamp>,
     unique: Option<UniqueKey>,
     retry: Option<String>,
+    keep_result: Option<bool>,
 }
 
 /// A key that only one task has at a time, at each target.
@@ -87,7 +88,7 @@ pub struct Pushed {
 impl Push {
     /// A task without further options.
     pub const fn of(task: NewTask) -> Self {
-        Self { task, source: None, run_at: None, expires_at: None, unique: None, retry: None }
+        Self { task, source: None, run_at: None, expires_at: None, unique: None, retry: None, keep_result: None }
     }
 
     /// A name for the origin of the task, which the table keeps.
@@ -111,6 +112,12 @@ impl Push {
     /// The retry policy; `none` is none. Default: that of the target, else that of `control`.
     pub fn retry(mut self, policy: impl Into<String>) -> Self {
         self.retry = Some(policy.into());
+        self
+    }
+
+    /// Keeps the rows of the query: see [`Client::result`].
+    pub const fn keep_result(mut self) -> Self {
+        self.keep_result = Some(true);
         self
     }
 
@@ -206,6 +213,7 @@ struct Columns<'a> {
     keys_last: Vec<Option<&'static str>>,
     conflicts: Vec<Option<&'static str>>,
     retries: Vec<Option<&'a str>>,
+    keeps: Vec<Option<bool>>,
 }
 
 impl<'a> Columns<'a> {
@@ -227,10 +235,11 @@ impl<'a> Columns<'a> {
             keys_last: keys().map(|key| key.map(|key| key.until.label())).collect(),
             conflicts: keys().map(|key| key.map(|key| key.on_conflict.label())).collect(),
             retries: pushes.iter().map(|push| push.retry.as_deref()).collect(),
+            keeps: pushes.iter().map(|push| push.keep_result).collect(),
         }
     }
 
-    fn parameters(&self) -> [(&(dyn ToSql + Sync), Type); 14] {
+    fn parameters(&self) -> [(&(dyn ToSql + Sync), Type); 15] {
         [
             (&self.data, Type::JSONB_ARRAY),
             (&self.targets, Type::TEXT_ARRAY),
@@ -246,6 +255,7 @@ impl<'a> Columns<'a> {
             (&self.keys_last, Type::TEXT_ARRAY),
             (&self.conflicts, Type::TEXT_ARRAY),
             (&self.retries, Type::TEXT_ARRAY),
+            (&self.keeps, Type::BOOL_ARRAY),
         ]
     }
 }

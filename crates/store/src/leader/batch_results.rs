@@ -114,7 +114,11 @@ const QUERY_GONE: &str = "the query of the task is gone";
 /// The text of a row of `async.lead_mark`, or the reason why it must not be launched.
 fn text(row: &Row) -> Result<LaunchText, String> {
     match row.get::<_, Option<String>>("query") {
-        Some(query) => Ok(LaunchText { query, may_reach_self: row.get("may_reach_self") }),
+        Some(query) => Ok(LaunchText {
+            query,
+            may_reach_self: row.get("may_reach_self"),
+            answer_bytes_max: row.get::<_, Option<i32>>("answer_bytes_max").and_then(|max| u64::try_from(max).ok()),
+        }),
         None => Err(row.get::<_, Option<String>>("refused").unwrap_or_else(|| QUERY_GONE.to_owned())),
     }
 }

@@ -109,6 +109,9 @@ pub struct LaunchText {
     /// Whether the task may run in a session at the server database itself, as a member of its
     /// owner.
     pub may_reach_self: bool,
+    /// If the rows of the task are kept, the most bytes that the target may answer to this text
+    /// (`async.keep_query`).
+    pub answer_bytes_max: Option<u64>,
 }
 
 /// The results of a batch of [`Operation`]s.

@@ -2,11 +2,14 @@
 
 use std::collections::VecDeque;
 
-use pgasync_core::{Command, Refill, Registered, RequestId, RowEvent, Run, SessionId, TaskEvent, TaskId};
+use pgasync_core::{Command, Refill, Registered, RequestId, ResultText, RowEvent, Run, SessionId, TaskEvent, TaskId};
 
 use super::composite::Composite;
 use super::row_event::WireEvent;
 use super::{Operation, Registration};
+
+/// No result is added to a batch whose results have more bytes than this.
+const RESULT_BYTES_MAX: u64 = 16 << 20;
 
 #[derive(Debug, Default)]
 pub(super) struct OperationBatch {
@@ -24,11 +27,17 @@ pub(super) struct OperationBatch {
 
 impl OperationBatch {
     /// Takes operations that may share a batch. Marks are sent before everything else in their
-    /// batch, so marks that follow a rotation wait for the next batch.
+    /// batch, so marks that follow a rotation wait for the next batch. The results in a batch have a
+    /// limit, because a message of the protocol has one.
     pub(super) fn take(operations: &mut VecDeque<Operation>) -> Self {
         let mut batch = Self::default();
+        let mut result_bytes = 0;
         while let Some(operation) = operations.pop_front() {
-            let last = matches!(operation, Operation::Core(Command::RotateMarks { .. }));
+            let mut last = matches!(operation, Operation::Core(Command::RotateMarks { .. }));
+            if let Operation::Core(Command::Write(written)) = &operation {
+                result_bytes += written.event.result().map_or(0, ResultText::bytes);
+                last = result_bytes > RESULT_BYTES_MAX;
+            }
             batch.add(operation);
             if last {
                 break;

@@ -1,7 +1,7 @@
 //! Events for the SQL writer: the core's [`RowEvent`] as a value of the type `async.event_t`.
 
 use bytes::BytesMut;
-use pgasync_core::{FinishStatus, RowEvent, TaskEvent, Timestamp};
+use pgasync_core::{FinishStatus, ResultText, RowEvent, TaskEvent, Timestamp};
 use pgasync_pg::types::{IsNull, ToSql, Type};
 
 use super::composite::{EncodingError, Fields, unknown_field};
@@ -41,6 +41,7 @@ impl Fields for WireEvent {
             "duration" => event.duration.map(WireInterval).to_sql(ty, out),
             "timeout" => event.timeout.map(WireInterval).to_sql(ty, out),
             "requests" => self.requests.to_sql(ty, out),
+            "result" => event.result.as_ref().map(ResultText::as_str).to_sql(ty, out),
             other => Err(unknown_field::<Self>(other)),
         }
     }

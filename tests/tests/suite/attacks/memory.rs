@@ -124,6 +124,31 @@ async fn a_large_row_of_a_hostile_target_takes_no_memory() {
     assert_grew_little(&fixture, before);
 }
 
+/// The rows that are kept are bounded, whatever the target does.
+#[tokio::test]
+async fn a_large_row_in_place_of_a_result_takes_no_memory() {
+    let server = FakeServer::start(|received| match &received.query {
+        Some(query) if query.contains("pgasync.result") => Answer::Flood(Flood::Row(SENT_BYTES)),
+        _ => Answer::Valid,
+    });
+    let (fixture, before) = used_beside(&server).await;
+    let push = "select async.push('select 1', 'hostile', keep_result => true)";
+    let ids = [fixture.id(push, &[]).await, fixture.id(push, &[]).await];
+    for id in ids {
+        fixture.end_within(id, ENDED_WITHIN).await.succeeded();
+    }
+    fixture
+        .assert_holds("select count(*) = 2 and bool_and(rows is null and error like '%too much%') from async.result")
+        .await;
+    // A target that keeps to the rules sends no more than it may.
+    let push = "select async.push('select repeat(repeat(''x'', 10000), 30000)', 'there', keep_result => true)";
+    let id = fixture.id(push, &[]).await;
+    fixture.end_within(id, ENDED_WITHIN).await.succeeded();
+    let cut = format!("select rows = '[]' and row_count = 1 and truncated from async.result where task_id = {id}");
+    fixture.assert_holds(&cut).await;
+    assert_grew_little(&fixture, before);
+}
+
 #[tokio::test]
 async fn a_large_error_of_a_hostile_target_ends_the_session() {
     for (flood, said) in [

@@ -19,6 +19,7 @@ mod limits;
 mod memory;
 mod notify_lock;
 mod raw_texts;
+mod results;
 mod role;
 mod search_paths;
 mod secret_references;

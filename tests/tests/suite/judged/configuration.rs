@@ -165,6 +165,7 @@ fn documents() -> Vec<Value> {
             "startup_routines",
             "loop_routines",
             "default_retry",
+            "result_bytes_max",
         ] {
             documents.push(json!({"control": {key: value}}));
         }
@@ -225,7 +226,7 @@ fn schedule(name: &str, key: &str, value: &Value) -> Value {
 
 /// A random document of a few settings and names. Most of them are valid.
 fn generated(seed: &mut Seed) -> Value {
-    const SETTINGS: [(&str, &[&str]); 22] = [
+    const SETTINGS: [(&str, &[&str]); 23] = [
         ("enabled", &["true", "false"]),
         ("workers", &["1", "7", "2147483647"]),
         ("idle_sleep", &["0", "0.5", "0.00001", "86400"]),
@@ -248,6 +249,7 @@ fn generated(seed: &mut Seed) -> Value {
         ("pid", &["1", "[]"]),
         ("version", &["\"1\""]),
         ("default_retry", &["\"none\"", "\"r\"", "\"used\"", "\"a\""]),
+        ("result_bytes_max", &["1024", "1023", "16777216", "16777217", "2000000"]),
     ];
     const OF_TARGETS: [(&str, &[&str]); 11] = [
         ("max_workers", &["0", "3", "4"]),
@@ -441,6 +443,7 @@ fn tables(configuration: &Configuration) -> Value {
             "target_patience": control.target_patience.as_micros(),
             "takeover_grace": control.takeover_grace.as_micros(),
             "default_retry": control.default_retry,
+            "result_bytes_max": control.result_bytes_max,
         },
         "targets": targets.collect::<Map<_, _>>(),
         "pools": pools.collect::<Map<_, _>>(),

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use pgasync_core::{
-    Completion, Event, FinalStatus, FinishStatus, Intention, Outcome, Phase, Rejected, Request, RetryPolicy, Row,
-    RowEvent, Run, Span, Task, TaskId, TaskOptions, TaskTimes, Timestamp,
+    Completion, Event, FinalStatus, FinishStatus, Intention, Outcome, Phase, Rejected, Request, ResultText,
+    RetryPolicy, Row, RowEvent, Run, Span, Task, TaskId, TaskOptions, TaskTimes, Timestamp,
 };
 use pgasync_tests::Database;
 use serde_json::{Value, json};
@@ -404,7 +404,8 @@ fn events(task: &Task) -> Vec<Event> {
     }
     let errors = ["it broke", "22012: division by zero", "40001: could not serialize", "40003: unknown"];
     let errors = errors.into_iter().map(|text| Outcome::Error(text.to_owned()));
-    for outcome in errors.chain([Outcome::Ok, Outcome::Unknown("unknown".to_owned())]) {
+    let result = Outcome::OkWith(ResultText::new(r#"{"row_count": 0, "truncated": false, "rows": "W10="}"#));
+    for outcome in errors.chain([Outcome::Ok, result, Outcome::Unknown("unknown".to_owned())]) {
         events.push(Event::QueryEnded { run: task.run, outcome });
     }
     events.extend(requests().into_iter().map(Event::Request));

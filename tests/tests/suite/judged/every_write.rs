@@ -152,7 +152,10 @@ async fn disagreements(database: &Database, writer: Writer, groups: &[&Vec<Write
             let mut agree = answer["answer"][at] == json!(accepted);
             for write in group {
                 let row = if accepted { &write.after } else { &write.before };
-                agree &= answer["rows"][write.question["id"].to_string()] == json!(row);
+                let id = write.question["id"].to_string();
+                agree &= answer["rows"][&id] == json!(row);
+                let kept = accepted && !write.question["result"].is_null() && row.keeps_result();
+                agree &= answer["results"][&id] == json!(kept.then_some(row.run));
             }
             if !agree {
                 let rows = group.iter().map(|write| {
@@ -210,6 +213,11 @@ async fn writes_what_the_model_says(writer: Writer) {
     let groups = groups(writer);
     let accepted = groups.iter().flatten().filter(|write| write.accepted).count();
     let differences = disagreements(&database, writer, &groups.iter().collect::<Vec<_>>()).await;
+    let kept = groups
+        .iter()
+        .flatten()
+        .filter(|write| write.accepted && !write.question["result"].is_null() && write.after.keeps_result());
+    assert!(kept.count() > 10, "few results are written");
     eprintln!("{} groups, {accepted} events accepted, {} disagreements", groups.len(), differences.len());
     assert!(accepted > 400 && groups.len() > 400, "{accepted} accepted in {} groups", groups.len());
     assert!(

@@ -297,6 +297,11 @@ each_change_is_noticed! {
     may_commit by StatedRules;
     copy_retry_policy by StatedRules;
     delete_attempts by StatedRules;
+    delete_results by StatedRules;
+    dollar_quote by StatedRules;
+    classify_kept by StatedRules;
+    read_result by StatedRules;
+    write_results by StatedRules;
     pool_limit by Plan;
     due_tasks by Sequences;
     deferred_tasks by Sequences;

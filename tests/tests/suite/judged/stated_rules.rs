@@ -421,7 +421,104 @@ const PLAIN_WRITES: &[Stated] = &[
     ),
 ];
 
-const ALL: [(&str, &[Stated]); 10] = [
+/// Results: the text around a query, what is read of an answer, and which results the upkeep deletes.
+const RESULTS: &[Stated] = &[
+    stated("", "async.dollar_quote('a')", "$pgasync1$a$pgasync1$"),
+    stated("", "async.dollar_quote('$pgasync1$')", "$pgasync2$$pgasync1$$pgasync2$"),
+    // With the tag behind it, the end of the text would be a tag.
+    stated("", "async.dollar_quote('a$pgasync1')", "$pgasync2$a$pgasync1$pgasync2$"),
+    stated(
+        "",
+        "async.dollar_quote('$pgasync1$pgasync2$pgasync3$pgasync4$pgasync5$pgasync6$pgasync7$')",
+        "$pgasync8$$pgasync1$pgasync2$pgasync3$pgasync4$pgasync5$pgasync6$pgasync7$$pgasync8$",
+    ),
+    stated(
+        "",
+        "async.dollar_quote('''$pgasync1$pgasync2$pgasync3$pgasync4$pgasync5$pgasync6$pgasync7$pgasync8$')",
+        "'''$pgasync1$pgasync2$pgasync3$pgasync4$pgasync5$pgasync6$pgasync7$pgasync8$'",
+    ),
+    stated("", "async.classify_kept('select 1')", "(loop,)"),
+    stated("", "async.classify_kept('delete from t returning n')", "(loop,)"),
+    stated("", "async.classify_kept('delete from t')", "(execute,)"),
+    stated("", "async.classify_kept('call p()')", "(probe,)"),
+    stated("", "async.classify_kept('create table t as select 1')", "(execute,)"),
+    stated(
+        "",
+        "async.classify_kept('create function f() returns text language sql as ''select 1 /* database */''')",
+        "(execute,)",
+    ),
+    stated("", "async.classify_kept('prepare p as select 1')", "(execute,)"),
+    stated("", "async.classify_kept('create index i on t (n)')", "(execute,)"),
+    stated("", "async.classify_kept('reindex table t')", "(execute,)"),
+    stated("", "async.classify_kept('alter database d set work_mem = 1')", "(execute,)"),
+    stated("", "async.classify_kept('-- nothing')", "(execute,)"),
+    stated("", "async.classify_kept('with a as (select 1) select ' || repeat('1+', 5000) || '1')", "(probe,)"),
+    stated("", "async.classify_kept('select 1;' || repeat('/**/', 5000))", "(probe,)"),
+    stated("", "async.classify_kept('select 1; select 2;' || repeat('/**/', 5000))", "(,\"has several statements\")"),
+    stated("", "async.classify_kept('set x.y = 1; select 1')", "(,\"has several statements\")"),
+    stated("", "async.classify_kept('select 1 into t')", "(,\"is a SELECT INTO\")"),
+    stated("", "async.classify_kept('with a as (select 1) select * into t from a')", "(,\"is a SELECT INTO\")"),
+    stated("", "async.classify_kept('copy t to program ''cat''')", "(,\"is a COPY\")"),
+    stated("", "async.classify_kept('copy t from stdin')", "(,\"is a COPY\")"),
+    stated("", "async.classify_kept('savepoint s')", "(,\"controls transactions\")"),
+    stated("", "async.classify_kept('Prepare Transaction ''x''')", "(,\"controls transactions\")"),
+    stated(
+        "",
+        "async.classify_kept('reindex (verbose) index concurrently i')",
+        "(,\"cannot run in a transaction block\")",
+    ),
+    stated("", "async.classify_kept('drop index concurrently i')", "(,\"cannot run in a transaction block\")"),
+    stated(
+        "",
+        "async.classify_kept('create unique index  concurrently i on t (n)')",
+        "(,\"cannot run in a transaction block\")",
+    ),
+    stated("", "async.classify_kept('discard all')", "(,\"cannot run in a transaction block\")"),
+    stated("", "async.classify_kept('drop tablespace s')", "(,\"cannot run in a transaction block\")"),
+    stated("", "async.answer_bytes_max(3)", "4100"),
+    stated("", "async.read_result('{\"row_count\": 3, \"truncated\": true, \"rows\": \"WzFd\"}', 3)", "(3,[1],t,3,)"),
+    stated(
+        "",
+        "async.read_result('{\"row_count\": 1, \"truncated\": false, \"rows\": \"WzFd\"}', 2)",
+        "(1,,t,,\"the target answered 3 bytes, and result_bytes_max is 2\")",
+    ),
+    stated("", "async.read_result('{\"row_count\": 1, \"rows\": \"WzFd\", \"error\": \"e\"}', 9)", "(1,[1],t,3,e)"),
+    stated("", "async.read_result('{\"error\": \"e\"}', 9)", "(,,t,,e)"),
+    stated(
+        "",
+        "async.read_result(null, 9)",
+        "(,,t,,\"the answer of the target cannot be read: P0001: it has no rows, or a negative number of them\")",
+    ),
+    stated(
+        "insert into async.result (task_id, run, row_count, rows, truncated, bytes)
+           select n, 1, 0, '[]', false, 2 from generate_series(1, 6) n;
+         insert into async.task (task_id, target) values (3, 'a');
+         select async.delete_results(1, 5)",
+        "(select array_agg(r.task_id order by r.task_id) from async.result r)",
+        "{1,3,6}",
+    ),
+    stated(
+        "insert into async.result (task_id, run, row_count, rows, truncated, bytes)
+           select n, 1, 0, '[]', false, 2 from generate_series(1, 3) n;
+         select async.delete_results(1, null)",
+        "(select array_agg(r.task_id order by r.task_id) from async.result r)",
+        "{1}",
+    ),
+    // The later result replaces the other one, and a task that is gone gets none.
+    stated(
+        "insert into async.task (task_id, target, run) values (7, 'a', 4);
+         insert into async.result (task_id, run, rows, truncated, error) values (7, 1, null, true, 'old');
+         select async.write_results(array[
+           row(7, null, 'END_OK', null, null, null, null, null, null, null,
+             '{\"row_count\": 1, \"truncated\": false, \"rows\": \"WzFd\"}')::async.event_t,
+           row(8, 1, 'END_OK', null, null, null, null, null, null, null, '{}')::async.event_t])",
+        "(select array_agg(r) from async.result r)",
+        "{\"(7,4,1,[1],f,3,)\"}",
+    ),
+];
+
+const ALL: [(&str, &[Stated]); 11] = [
+    ("results", RESULTS),
     ("retries", RETRIES),
     ("sessions", SESSIONS),
     ("identities", IDENTITIES),

@@ -10,7 +10,7 @@ use crate::orchestrator::occupancy::Load;
 use crate::orchestrator::settings::Tuning;
 use crate::plan::lane::{Lane, QueuePosition};
 use crate::task::Task;
-use crate::task::event::Event;
+use crate::task::event::{Event, Outcome, ResultText};
 use crate::task::phase::Phase;
 use crate::time::{MonotonicTime, Now};
 
@@ -327,7 +327,18 @@ impl Tracked {
     /// What the task takes. A slot is taken before the claim is written, and free once the target
     /// has reported that the query ended, unless the task may keep it yielded.
     pub(crate) fn load(&self) -> Load {
-        Load { text_bytes: self.text_in_memory, ..self.places() }
+        Load { text_bytes: self.text_in_memory + self.result_bytes(), ..self.places() }
+    }
+
+    /// Bytes of the result that wait to be written.
+    fn result_bytes(&self) -> u64 {
+        let ended = if let TaskSession::Ended { outcome: Outcome::OkWith(result) } = &self.session {
+            Some(result)
+        } else {
+            None
+        };
+        let result = ended.or_else(|| self.pending_write.as_ref().and_then(|write| write.event.result()));
+        result.map_or(0, ResultText::bytes)
     }
 
     fn places(&self) -> Load {

@@ -10,14 +10,14 @@ comment on function async.push_task(async.task_push_t, async.task_run_type_t, te
 comment on function async.push_many(jsonb) is
   'Pushes tasks with options: an array of objects with the keys query, target, and those of '
   'async.push. Returns for each element, in order, the id of the new task, or that of the task that '
-  'has its unique key already, and whether it is such a duplicate. Raises PA010 to PA01H and PA082 '
+  'has its unique key already, and whether it is such a duplicate. Raises PA010 to PA01K and PA082 '
   'with the element, and then pushes nothing.';
 comment on function async.push(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text,
-    text, text, text) is
+    text, text, text, bool) is
   'Pushes one task with options and returns its id, or that of the task that has its unique key '
   'already. Raises what async.push_many raises.';
 comment on function async.push_each(text, text[], int, text, interval, jsonb, bool, text, timestamptz, timestamptz,
-    text, text, text, text) is
+    text, text, text, text, bool) is
   'Pushes one query to each of some targets, with the same options. Returns the ids in the order of '
   'the targets. Raises what async.push_many raises.';
 comment on function async.targets(text) is
@@ -54,6 +54,23 @@ comment on function async.wait_for(bigint[], interval) is
   'PA053 for one that the transaction itself has pushed or restarted.';
 comment on function async.forward_wait_for(bigint[], timestamptz) is
   'async.wait_for on a client database.';
+comment on function async.get_result(bigint) is
+  'The result of a task that was pushed with keep_result: one row of async.result, or none.';
+comment on function async.forward_get_result(bigint) is 'async.get_result on a client database.';
+comment on function async.may_read_result(text) is
+  'True when the caller may read the results of the tasks that a role has pushed.';
+comment on procedure async.run(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text,
+    text, text, text, bool, jsonb) is
+  'Pushes a task, commits, waits for its end, and returns its rows in _result. Raises the error of '
+  'the task with its SQLSTATE, or PA055; PA054 inside a transaction block, PA051 above READ '
+  'COMMITTED, PA056 if the task succeeded and its rows are not available. Warns (PA057) if rows are '
+  'missing.';
+comment on function async.check_run(text) is
+  'Checks that async.run may commit. Raises PA051, PA054.';
+comment on function async.try_to_commit() is
+  'Raises the error of a COMMIT in a function, for async.check_run.';
+comment on function async.run_result(async.task) is
+  'What async.run returns for a task that has ended. Raises PA055, PA056 and the error of the task.';
 comment on function async.get_tasks(text, int, interval) is
   'Takes up to _limit tasks without a query at a target, and waits up to _timeout (at most one '
   'minute) for the first. Finish each with async.finish before its times_up. No task is returned '

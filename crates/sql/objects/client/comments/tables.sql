@@ -74,6 +74,23 @@ comment on column async.task.schedule is
   'The schedule that pushed the task. Null for a task that a client pushed.';
 comment on column async.task.scheduled_for is
   'The time of the schedule for which it pushed the task. Null without a schedule.';
+comment on column async.task.keep_result_for is
+  'The role that pushed the task with keep_result, and may read its result. Null for tasks whose '
+  'rows are not kept.';
+
+comment on table async.result is
+  'The rows of tasks that were pushed with keep_result. The role that pushed the task, members of '
+  'this role, and administrators read them.';
+comment on column async.result.task_id is 'The id of the task.';
+comment on column async.result.run is 'The run of the task that returned these rows.';
+comment on column async.result.row_count is
+  'The number of rows that the query returned; of a query without rows, the number that it changed.';
+comment on column async.result.rows is
+  'An array with the first rows, each an object. Null if none could be stored: see error.';
+comment on column async.result.truncated is 'True when rows are missing in rows.';
+comment on column async.result.bytes is 'The size of the rows as text, in UTF-8.';
+comment on column async.result.error is
+  'Why rows is null, or ends before the limit is reached. Null otherwise.';
 
 comment on table async.role_grant is
   'What async.grant_client and async.grant_admin gave to which roles. async.v_grant shows it.';

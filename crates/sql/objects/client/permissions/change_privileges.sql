@@ -14,6 +14,8 @@ declare
     push_task,push,push_many,push_many_as,push_many_forwarded,push_each,targets,targets_as,targets_forwarded,
     finish,request_finish,cancel,defer,restart_task,restart,restart_as,restart_forwarded,restart_many_forwarded,
     get_tasks,pull_as,get_tasks_forwarded,wait_for_latch,wait_for,forward_wait_for,await_ends,
+    run,check_run,try_to_commit,run_result,
+    get_result,forward_get_result,may_read_result,
     task_execution_state,interval_pretty,next_time,schedule,schedule_as,unschedule,pause_schedule,resume_schedule,
     change_schedule_as}';
   c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server_as,log,tail,tail_once,
@@ -41,6 +43,8 @@ begin
       and (p.proname = any (c_client_calls) or in_level = 'admin' and p.proname = any (c_admin_calls))
     union all
     select 'select on async.task'
+    union all
+    select 'select on async.result'
     union all
     select 'select on async.attempt'
     where to_regclass('async.attempt') is not null

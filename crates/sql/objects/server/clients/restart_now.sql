@@ -22,7 +22,7 @@ begin
   begin
     while v_first <= cardinality(v_ids) loop
       perform from async.write_now(array(
-        select row(i, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null)::async.event_t
+        select row(i, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null, null)::async.event_t
         from unnest(v_ids[v_first : v_first + c_at_once - 1]) i));
       v_first := v_first + c_at_once;
     end loop;
@@ -35,6 +35,7 @@ begin
         case when cardinality(v_ids) = 1 then format('task %s', v_ids[1]) else 'one of the tasks' end
       using errcode = 'PA035', detail = sqlerrm, hint = 'Wait for the end of that task, or cancel it.';
   end;
+  delete from async.result r where r.task_id = any (v_ids);
   perform async.restrict_restarted(v_ids, in_scope.reaches_self);
   perform async.wake_leader();
 end

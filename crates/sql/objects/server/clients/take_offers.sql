@@ -48,7 +48,7 @@ begin
     v_held := array(
       select t.task_id from async.task t where t.task_id = any (v_offers) order by t.task_id
       for no key update skip locked);
-    select array_agg(row(t.task_id, null, 'TAKE', n.now, null, null, null, null, o.timeout, null)::async.event_t
+    select array_agg(row(t.task_id, null, 'TAKE', n.now, null, null, null, null, o.timeout, null, null)::async.event_t
       order by t.priority, t.entered, t.task_id)
     into v_events
     from async.offer o

@@ -55,6 +55,8 @@ comment on column async.control.target_patience is
   'The time that tasks wait for an unreachable target before they fail.';
 comment on column async.control.takeover_grace is
   'The time that a successor waits before it takes the lead of a lost Rust engine.';
+comment on column async.control.result_bytes_max is
+  'The most bytes of the rows that are kept of one task, as JSON in UTF-8: 1024 to 16777216.';
 comment on column async.control.default_retry is
   'The retry policy of tasks whose target has no default_retry. Null or none: no policy.';
 comment on column async.control.trigger_search_path is

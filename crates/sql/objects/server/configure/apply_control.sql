@@ -35,7 +35,8 @@ begin
     debug_log = n.debug_log,
     target_patience = n.target_patience,
     takeover_grace = n.takeover_grace,
-    default_retry = n.default_retry
+    default_retry = n.default_retry,
+    result_bytes_max = n.result_bytes_max
   from async.control o, jsonb_populate_record(o, in_control) n
   where n.* is distinct from o.*;
 

@@ -14,7 +14,7 @@ declare
   v_wanted text := case
     when in_kind = 'bool' then 'true or false'
     when in_kind in ('routines', 'tags', 'sqlstates') then 'an array'
-    when in_kind in ('int', 'size', 'positive int', 'attempts', 'seconds', 'factor', 'share') then 'a number'
+    when in_kind in ('int', 'size', 'positive int', 'attempts', 'result bytes', 'seconds', 'factor', 'share') then 'a number'
     else 'a string'
   end;
   v_interval interval;
@@ -27,7 +27,7 @@ begin
       v_wanted, async.describe_json_type(v_type)));
   end if;
 
-  if in_kind in ('int', 'size', 'positive int', 'attempts') then
+  if in_kind in ('int', 'size', 'positive int', 'attempts', 'result bytes') then
     if v_text !~ '^-?[0-9]+$' or v_text::numeric not between -2147483648 and 2147483647 then
       perform async.refuse_configuration(in_path,
         format('must be a whole number between -2147483648 and 2147483647, not %s', left(v_text, 40)));
@@ -37,6 +37,8 @@ begin
       perform async.refuse_configuration(in_path, format('must be at least 1, and is %s', v_text));
     elsif in_kind = 'attempts' and v_text::numeric not between 1 and 1000 then
       perform async.refuse_configuration(in_path, format('must be between 1 and 1000, and is %s', v_text));
+    elsif in_kind = 'result bytes' and v_text::numeric not between 1024 and 16777216 then
+      perform async.refuse_configuration(in_path, format('must be between 1024 and 16777216, and is %s', v_text));
     end if;
   elsif in_kind = 'seconds' then
     if v_text::numeric not between 0 and 86400 then

@@ -33,6 +33,7 @@ as $function$
     ('control', 'target_patience', 'interval'),
     ('control', 'takeover_grace', 'interval'),
     ('control', 'default_retry', 'name'),
+    ('control', 'result_bytes_max', 'result bytes'),
     -- Only the owner may change it: async.set_trigger_search_path.
     ('control', 'trigger_search_path', 'ignored'),
     ('target', 'target', 'name'),

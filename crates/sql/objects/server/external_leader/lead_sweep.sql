@@ -20,7 +20,8 @@ begin
     select array_agg(w.task_id), array_agg(coalesce(w.error, 'another transaction holds the row'))
     into out_failed, out_errors
     from async.write_all(null, null, null, null, null, null, null, array(
-        select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null)::async.event_t from unnest(v_ids) i),
+        select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null, null)::async.event_t
+          from unnest(v_ids) i),
       true) w
     where w.outcome in ('failed', 'locked');
     select array_agg(l.pool), array_agg(l.target), array_agg(l.client_pulled)

@@ -1,5 +1,5 @@
 -- Purpose: applies events of any kind to their tasks in one statement, by the rules of
---   async.step_task; maintains the offers, notes failed attempts, and deletes the settled requests.
+--   async.step_task; maintains the offers, notes failed attempts, writes results, and deletes the settled requests.
 --   An event whose offer another transaction holds is not applied. Only where users have no triggers.
 -- Returns: the events that did not fit their rows.
 -- Raises: lock_not_available when another transaction holds one of the rows, and the errors of
@@ -24,6 +24,7 @@ declare
   v_applied bigint[];
   v_released text[];
   v_noted async.attempt[];
+  v_kept async.event_t[];
   v_requests bigint[];
 begin
   if v_ending <> '{}' then
@@ -51,14 +52,20 @@ begin
     returning t.task_id, case when o.tracked and t.tracked is not true then coalesce(t.concurrency_pool, t.target) end
       as released,
       case when n.ended_as is not null
-        then row(o.task_id, o.run, o.attempt + 1, o.consumed, e.at, n.ended_as, n.ended_with)::async.attempt end as noted
+        then row(o.task_id, o.run, o.attempt + 1, o.consumed, e.at, n.ended_as, n.ended_with)::async.attempt end as noted,
+      case when e.result is not null and (n.processed is not null or n.yielded is not null)
+        then row(e.task_id, e.run, null, null, null, null, null, null, null, null, e.result)::async.event_t end as kept
   )
   select coalesce(array_agg(a.task_id), '{}'), array_agg(a.released) filter (where a.released is not null),
-    array_agg(a.noted) filter (where a.noted is distinct from null)
-  into v_applied, v_released, v_noted
+    array_agg(a.noted) filter (where a.noted is distinct from null),
+    array_agg(a.kept) filter (where a.kept is distinct from null)
+  into v_applied, v_released, v_noted, v_kept
   from applied a;
   if v_noted is not null then
     insert into async.attempt (task_id, run, attempt, began, ended, status, error) select * from unnest(v_noted);
+  end if;
+  if v_kept is not null then
+    perform async.write_results(v_kept);
   end if;
   perform async.release_pools(v_released);
 

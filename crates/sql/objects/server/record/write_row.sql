@@ -18,6 +18,12 @@ declare
 begin
   v_next := async.next_row(in_event);
   if v_next.outcome is null then
+    -- Before the end, so that triggers find it.
+    if in_event.result is not null
+      and ((v_next.becomes).processed is not null or (v_next.becomes).yielded is not null)
+    then
+      perform async.write_results(array[in_event]);
+    end if;
     update async.task t
     set consumed = (v_next.becomes).consumed, processed = (v_next.becomes).processed,
         yielded = (v_next.becomes).yielded, finish_status = (v_next.becomes).finish_status,

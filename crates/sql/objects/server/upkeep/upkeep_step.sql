@@ -32,6 +32,7 @@ begin
     if v_state.pass_began is not null then
       v_step := async.delete_history(v_state.after, in_now - v_control.task_keep_duration, v_state.rows);
       perform async.delete_attempts(v_state.after, v_step.out_after);
+      perform async.delete_results(v_state.after, v_step.out_after);
       v_state.after := v_step.out_after;
       v_state.writes := v_state.writes + v_step.out_deleted;
       v_state.young_rows := case when v_step.out_young then v_state.young_rows + v_state.rows else 0 end;

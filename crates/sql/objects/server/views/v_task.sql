@@ -36,5 +36,6 @@ select
   t.attempt,
   t.retry,
   t.schedule,
-  t.scheduled_for
+  t.scheduled_for,
+  t.keep_result_for
 from async.task t;

@@ -6,7 +6,7 @@ declare
   v_events constant async.event_t[] := judged.events(in_events, '{}', in_now);
   v_claims constant async.event_t[] := array(select e from unnest(v_events) e where e.event = 'CLAIM');
   v_ends constant async.event_t[] := array(
-    select e from unnest(v_events) e where e.event = 'END_OK' and e.status is null and e.requests is null);
+    select e from unnest(v_events) e where e.event = 'END_OK' and e.status is null and e.requests is null and e.result is null);
 begin
   return (
     select coalesce(jsonb_agg(jsonb_build_object('task', w.task_id, 'run', w.run, 'event', w.event,
@@ -24,7 +24,7 @@ begin
       array(select e.at from unnest(v_ends) with ordinality e order by e.ordinality),
       array(
         select e from unnest(v_events) e
-        where e.event <> 'CLAIM' and (e.event <> 'END_OK' or e.status is not null or e.requests is not null)),
+        where e.event <> 'CLAIM' and (e.event <> 'END_OK' or e.status is not null or e.requests is not null or e.result is not null)),
       true, true) w);
 end
 $$;

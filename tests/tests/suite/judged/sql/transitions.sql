@@ -39,10 +39,10 @@ begin
     array_agg(e.run) filter (where e.event = 'CLAIM') as claim_runs,
     array_agg(e.at) filter (where e.event = 'CLAIM') as claims_at,
     array_agg(e.timeout) filter (where e.event = 'CLAIM') as claim_timeouts,
-    array_agg(e.task_id) filter (where e.event = 'END_OK' and e.status is null) as ends,
-    array_agg(e.run) filter (where e.event = 'END_OK' and e.status is null) as end_runs,
-    array_agg(e.at) filter (where e.event = 'END_OK' and e.status is null) as ends_at,
-    array_agg(e) filter (where e.event <> 'CLAIM' and (e.event <> 'END_OK' or e.status is not null)) as others
+    array_agg(e.task_id) filter (where e.event = 'END_OK' and e.status is null and e.result is null) as ends,
+    array_agg(e.run) filter (where e.event = 'END_OK' and e.status is null and e.result is null) as end_runs,
+    array_agg(e.at) filter (where e.event = 'END_OK' and e.status is null and e.result is null) as ends_at,
+    array_agg(e) filter (where e.event <> 'CLAIM' and (e.event <> 'END_OK' or e.status is not null or e.result is not null)) as others
   into v_sorted
   from unnest(in_events) e;
   if async.write_at_once(v_sorted.claims, v_sorted.claim_runs, v_sorted.claims_at, v_sorted.claim_timeouts,
@@ -100,7 +100,7 @@ begin
   end loop;
   if in_how = 'row' then
     select r.outcome into v_outcome
-    from async.write_row(row(-1, null, 'DEADLINE', in_now, null, null, null, null, null, null)::async.event_t, null) r;
+    from async.write_row(row(-1, null, 'DEADLINE', in_now, null, null, null, null, null, null, null)::async.event_t, null) r;
     if v_outcome is distinct from 'gone' then
       raise exception 'a row that does not exist is reported as %', v_outcome;
     end if;
@@ -109,7 +109,7 @@ begin
     select jsonb_object_agg(t.task_id, judged.contract(
       t.consumed, t.processed, t.yielded, t.finish_status, t.failed, t.processing_error, t.times_up, t.tracked,
       t.eligible_when, t.run, t.attempt))
-    from async.task t));
+    from async.task t), 'results', (select jsonb_object_agg(r.task_id, r.run) from async.result r));
 end
 $$;
 

@@ -53,5 +53,6 @@ create function judged.event(in_it jsonb, in_now timestamptz) returns async.even
     (in_it ->> 'id')::bigint, (in_it ->> 'run')::int, in_it ->> 'name', in_now,
     (in_it ->> 'status')::async.finish_status_t, in_it ->> 'message', in_it ->> 'known',
     judged.span((in_it ->> 'duration')::bigint), judged.span((in_it ->> 'timeout')::bigint),
-    case when in_it ? 'requests' then judged.texts(in_it -> 'requests')::bigint[] end)::async.event_t
+    case when in_it ? 'requests' then judged.texts(in_it -> 'requests')::bigint[] end,
+    in_it ->> 'result')::async.event_t
 $$;

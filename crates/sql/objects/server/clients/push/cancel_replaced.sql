@@ -23,7 +23,7 @@ begin
   while v_first <= cardinality(v_ids) loop
     perform from async.write_now(array(
       select row(i, null, 'REQUEST', clock_timestamp(), 'CANCELED', 'replaced by a task with the same unique key',
-        null, null, null, null)::async.event_t
+        null, null, null, null, null)::async.event_t
       from unnest(v_ids[v_first : v_first + c_at_once - 1]) i));
     v_first := v_first + c_at_once;
   end loop;

@@ -20,13 +20,13 @@ declare
 begin
   insert into async.task (task_id, target, priority, entered, source, query, asynchronous_finish, task_data,
       concurrency_pool, manual_timeout, track_yielded, pushed_by, may_reach_self, run_at, eligible_when, expires_at,
-      times_up, unique_key, unique_while, retry, attempt)
+      times_up, unique_key, unique_while, retry, attempt, keep_result_for)
   select p.unnest, p.out_target, p.out_priority, p.out_entered, p.source, p.out_query, p.out_asynchronous_finish,
     p.out_task_data, p.out_concurrency_pool, p.out_manual_timeout, p.out_track_yielded, p.out_pushed_by,
     p.out_may_reach_self, p.run_at,
     case when p.run_at operator(pg_catalog.>) p.out_entered then p.run_at end,
     p.expires_at, p.expires_at, p.unique_key, p.unique_while, p.out_retry,
-    case when p.out_retry is not null then 0 end
+    case when p.out_retry is not null then 0 end, case when p.keep_result then in_caller::pg_catalog.text end
   from rows from (
       pg_catalog.unnest(in_ids),
       async.prepare_push(in_caller, in_scope, in_tasks, 'EXECUTE',

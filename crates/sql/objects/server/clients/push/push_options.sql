@@ -21,5 +21,6 @@ as $function$
     ('unique_key', 'string'),
     ('unique_while', 'string'),
     ('on_conflict', 'string'),
-    ('retry', 'string')
+    ('retry', 'string'),
+    ('keep_result', 'boolean')
 $function$;

@@ -1,16 +1,21 @@
 -- Purpose: raises the error of the first options of a push that cannot be.
 -- Returns: nothing, if all can be.
--- Raises: PA01C for a source that is too long, PA01E for times and PA01F for a unique key.
+-- Raises: PA01C for a source that is too long, PA01E for times, PA01F for a unique key, and PA01K for a
+--   query whose rows cannot be kept.
 -- Locks: none.
-create or replace function async.refuse_options(in_options async.push_options_t[]) returns void
+create or replace function async.refuse_options(
+  in_tasks async.task_push_t[], in_options async.push_options_t[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
   o record;
+  v_why text;
 begin
   for o in
-    select p.*, p.ordinality as place from unnest(in_options) with ordinality p order by p.ordinality
+    select p.*, p.ordinality as place
+    from rows from (unnest(in_tasks), unnest(in_options)) with ordinality p
+    order by p.ordinality
   loop
     if octet_length(o.source) > async.name_bytes_max() then
       raise exception 'task %.source: is too long (% bytes)', o.place, octet_length(o.source)
@@ -38,6 +43,13 @@ begin
       raise exception 'task %.on_conflict: must be skip, error or replace, not %', o.place,
           quote_literal(left(o.on_conflict, 100))
         using errcode = 'PA01F', hint = 'It says what happens if another task has the unique key.';
+    elsif o.keep_result then
+      v_why := case when o.query is null then 'is missing' else (async.classify_kept(o.query)).refused end;
+      if v_why is not null then
+        raise exception 'task %.keep_result: its query %, so its rows cannot be kept', o.place, v_why
+          using errcode = 'PA01K', hint = 'Rows are kept of one statement that can run in a transaction block. '
+            'Push the others without keep_result.';
+      end if;
     end if;
   end loop;
 end

@@ -53,6 +53,9 @@ begin
         v_read.error := '08P01: the target sent more results than the text can have';
       end if;
     end if;
+    if v_worker.sent = 'kept' and v_read.value is not null and v_worker.state = 'running' and not v_worker.cleaning then
+      perform async.note_result(v_worker.worker, v_read.value);
+    end if;
     if v_worker.state = 'running' and v_worker.cleaning then
       v_moved := v_moved
         + async.settle_reset(v_worker.worker, v_read.ended, v_read.code, v_read.error)::int;

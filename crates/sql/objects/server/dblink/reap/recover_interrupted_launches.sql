@@ -12,15 +12,21 @@ declare
   v_worker record;
   v_read record;
 begin
-  for v_worker in select s.worker, s.conn from pg_temp.leader_worker s where s.state = 'claimed' order by s.worker loop
+  for v_worker in
+    select s.worker, s.conn, case when t.keep_result_for is not null then 'kept' else 'raw' end as kind
+    from pg_temp.leader_worker s
+    left join async.task t on t.task_id = s.task_id
+    where s.state = 'claimed'
+    order by s.worker
+  loop
     if public.dblink_is_busy(v_worker.conn) = 1 then
-      update pg_temp.leader_worker s set state = 'running', sent = 'raw', since = clock_timestamp()
+      update pg_temp.leader_worker s set state = 'running', sent = v_worker.kind, since = clock_timestamp()
       where s.worker = v_worker.worker;
       continue;
     end if;
     v_read := async.read_results(v_worker.conn);
     if v_read.code is not null or v_read.value is not null then
-      update pg_temp.leader_worker s set state = 'running', sent = 'raw', since = clock_timestamp()
+      update pg_temp.leader_worker s set state = 'running', sent = v_worker.kind, since = clock_timestamp()
       where s.worker = v_worker.worker;
     end if;
     if v_read.code is not null then

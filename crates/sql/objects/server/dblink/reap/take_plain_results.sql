@@ -29,7 +29,7 @@ begin
     select s.worker,
       case
         when public.dblink_is_busy(s.conn) = 1 then 'busy'
-        when s.state = 'identifying' or s.state = 'running' and (s.sent = 'raw' or s.outcome is not null or s.uncertain)
+        when s.state = 'identifying' or s.state = 'running' and (s.sent in ('raw', 'kept') or s.outcome is not null or s.uncertain)
           or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'more'
         when not s.result_read
           and (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'unexpected'

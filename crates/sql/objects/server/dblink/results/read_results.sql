@@ -23,6 +23,7 @@ declare
   v_rows bigint;
   v_empty bool;
   v_value text;
+  v_next text;
   v_message text;
   v_detail text;
   v_hint text;
@@ -41,8 +42,8 @@ begin
       -- One result and, if it has arrived, the next one, which usually is the empty one.
       select /* results of a session */
         count(*) filter (where r.place = 1), max(r.v) filter (where r.place = 1),
-        coalesce(bool_and(not r.is_row) filter (where r.place = 2), false)
-      into v_rows, v_value, v_empty
+        coalesce(bool_and(not r.is_row) filter (where r.place = 2), false), max(r.v) filter (where r.place = 2)
+      into v_rows, v_value, v_empty, v_next
       from (
         select 1 as place, f.v, true as is_row
         from public.dblink_get_result(in_conn) as f(v text)
@@ -52,7 +53,7 @@ begin
         left join lateral (select true as is_row, f.v from public.dblink_get_result(g.conn) as f(v text)) n on true
       ) r;
       if v_rows > 0 then
-        value := v_value;
+        value := coalesce(v_next, v_value);
       end if;
       if v_rows = 0 or v_empty then
         ended := true;

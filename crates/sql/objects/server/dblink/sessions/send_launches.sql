@@ -43,6 +43,7 @@ begin
     -- A query that is too long is not read.
     select s.worker, s.conn, s.target, s.task_id, octet_length(t.query) as bytes,
       case when octet_length(t.query) <= c_query_bytes_max then t.query end as query,
+      t.keep_result_for is not null as keeps,
       t.may_reach_self is false
         and exists (select from async.session a where a.session_id = s.session_id and a.at_self) as not_granted
     from pg_temp.leader_worker s
@@ -53,6 +54,12 @@ begin
     if v_launch.query is null or v_launch.not_granted then
       v_kind := 'refused';
       v_query := null;
+    elsif v_launch.keeps then
+      v_kind := 'kept';
+      v_query := null;
+      v_names_itself := false;
+      v_text := replace(async.keep_query(v_launch.query, (select c.result_bytes_max from async.control c)),
+        '##flow.TASK_ID##', v_launch.task_id::text);
     -- Many tasks have the same text.
     elsif v_query is distinct from v_launch.query then
       v_query := v_launch.query;

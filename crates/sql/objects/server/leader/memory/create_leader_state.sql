@@ -86,6 +86,8 @@ begin
     broken_at timestamptz,
     outcome text,
     error text,
+    -- What the target answered for a task whose rows are kept.
+    result text,
     -- The task was recorded before the session was known to be gone.
     recorded bool not null default false,
     -- The session was lost and its host did not answer, so it does not count against the workers.

@@ -40,7 +40,7 @@ begin
   -- Of the other requests, the oldest of each task.
   v_events := array(
     select row(n.task_id, null, 'REQUEST', in_now, n.status, n.error_message, null, n.duration, null,
-      array[n.request_id])::async.event_t
+      array[n.request_id], null)::async.event_t
     from (
       select distinct on (r.task_id) r.*
       from (

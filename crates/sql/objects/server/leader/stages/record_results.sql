@@ -8,6 +8,7 @@ returns int
 language plpgsql
 as $function$
 declare
+  c_result_bytes_max constant int := 33554432;
   v_workers int[];
   v_ids bigint[];
   v_pools text[];
@@ -26,16 +27,24 @@ begin
     array_agg(row(s.task_id, s.run,
         case when s.recorded then 'RELEASE' when s.outcome = 'ok' then 'END_OK' when s.outcome = 'lost' then 'END_UNKNOWN'
           when s.outcome = 'unsent' and s.intention is null then 'GIVE_BACK' else 'END_ERROR' end,
-        in_now, s.intention, s.intention_error, s.error, s.intention_duration, s.timeout, s.request_ids)::async.event_t)
+        in_now, s.intention, s.intention_error, s.error, s.intention_duration, s.timeout, s.request_ids,
+        case when s.outcome = 'ok' and s.sent = 'kept' and not s.recorded then coalesce(s.result,
+          '{"error": "the orchestrator was interrupted, or the target answered nothing"}') end)::async.event_t)
       filter (where not s.plain)
   into v_workers, v_ids, v_pools, v_ends, v_end_runs, v_events
   from (
-    select i.*, coalesce(i.outcome = 'ok', false) and i.intention is null and not i.recorded as plain,
+    select i.*, coalesce(i.outcome = 'ok', false) and i.intention is null and not i.recorded and i.sent is distinct from 'kept'
+        as plain,
       case when i.outcome = 'unsent' then coalesce(t.default_timeout, c.default_timeout) end as timeout
     from pg_temp.leader_worker i
     cross join async.control c
     left join pg_temp.leader_target t on t.target = i.target
     where i.state = 'ended' and i.retry_at <= in_now
+      -- The results that are written at once have a limit, because they are in memory then.
+      and (i.result is null or c_result_bytes_max >= (
+        select coalesce(sum(octet_length(o.result)), 0)
+        from pg_temp.leader_worker o
+        where o.state = 'ended' and o.retry_at <= in_now and (o.since, o.worker) < (i.since, i.worker)))
     order by i.since, i.worker
   ) s;
   if v_workers is null then

@@ -37,7 +37,8 @@ begin
   v_kept := array(
     select w.task_id
     from async.leader_write(in_now, null, null, null, null, null, array(
-      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null)::async.event_t from unnest(v_ids) i)) w);
+      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null, null)::async.event_t
+      from unnest(v_ids) i)) w);
   update pg_temp.leader_pool p set offers_held_until = in_now + c_hold
   where p.pool in (
     select i.pool from unnest(v_ids, v_pools) i(task_id, pool) where i.task_id <> all (v_kept));

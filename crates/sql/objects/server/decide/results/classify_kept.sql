@@ -1,0 +1,49 @@
+-- Purpose: how the block of async.keep_query runs a query whose rows are kept, or why it cannot.
+-- Returns: kind: 'loop' (it returns rows), 'execute' (it returns none), or 'probe' (only the target
+--   knows). Or refused: what the query is that cannot be kept, as the end of a sentence.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.classify_kept(in_query text, out kind text, out refused text)
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  -- Behind comments, which have no meaning here, the first words of a statement that cannot run in a
+  -- transaction block. A text that only looks like one of them fails at its target.
+  c_alone constant text := E'^(create|drop)\\s+(database|tablespace)\\M|^alter\\s+system\\M'
+    || E'|^reindex\\s+(\\([^)]*\\)\\s*)?(database|system|schema)\\M'
+    || E'|^(create|drop)\\s+(unique\\s+)?index\\s+concurrently\\M|^reindex\\s.*\\mconcurrently\\M';
+  v_class constant text := async.classify_query(in_query);
+  v_statements int;
+  v_first record;
+  v_complete bool;
+begin
+  if v_class = 'loop' then
+    kind := v_class;
+    return;
+  end if;
+  select count(*) filter (where s.first_word <> ''), bool_and(s.complete) into v_statements, v_complete
+  from async.scan_statements(in_query) s;
+  select s.* into v_first from async.scan_statements(in_query) s where s.first_word <> '' order by s.place limit 1;
+  if v_statements > 1 then
+    refused := 'has several statements';
+  elsif v_first.first_word = 'copy' then
+    refused := 'is a COPY';
+  elsif v_first.first_word in ('begin', 'start', 'commit', 'end', 'rollback', 'abort', 'savepoint', 'release')
+    or v_first.first_word = 'prepare' and v_first.statement ~* E'\\mprepare\\s+transaction\\M'
+  then
+    refused := 'controls transactions';
+  elsif v_first.first_word in ('vacuum', 'discard')
+    or v_first.first_word in ('create', 'drop', 'alter', 'reindex')
+      and ltrim(v_first.statement, E' \t\n\r\f\x0b') ~* c_alone
+  then
+    refused := 'cannot run in a transaction block';
+  elsif v_first.has_into and v_class = 'raw' and v_first.first_word in ('select', '(', 'with') then
+    refused := 'is a SELECT INTO';
+  elsif v_first.first_word = 'call' or v_complete is false then
+    kind := 'probe';
+  else
+    kind := 'execute';
+  end if;
+end
+$function$;
