@@ -1957,8 +1957,8 @@ end
 $function$;
 
 -- results/get_result
--- Purpose: the result of a task that was pushed with keep_result. It runs as the caller, to whom
---   async.result shows the results that the caller may read.
+-- Purpose: the result of a task that was pushed with keep_result. It runs as the caller,
+--   and the policy of async.result shows the rows that the caller may read.
 -- Returns: at most one row.
 -- Raises: nothing; on a client database the errors of async.forward.
 -- Locks: none.

@@ -1326,7 +1326,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '9217561ecfbe3b4a'::text
+  select '2ebb0ee8477b6b66'::text
 $function$;
 
 -- decide/limits/query_bytes_max
