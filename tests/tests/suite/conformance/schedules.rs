@@ -1,6 +1,5 @@
 //! Schedules: when they fire, what they do while a task of them is unfinished, and what is refused.
 
-
 use pgasync_pg::Session;
 use pgasync_tests::Engine;
 use serde_json::json;
