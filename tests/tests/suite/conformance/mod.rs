@@ -56,6 +56,7 @@ mod results;
 mod retries;
 mod routines;
 mod run;
+mod schedule_calls;
 mod schedules;
 mod scripts_of_the_original;
 mod sessions_are_clean;

@@ -46,7 +46,7 @@ pub(crate) const KNOWN: &str = "
     begin wait_for_commit commit rollback check_main take_locks describe_leader leader_pid raise_epoch resume_epoch hold_epoch schema_fingerprint
     lead_stock lead_rows lead_rotate_marks write_all lead_mark lead_heads lead_arrivals lead_sweep lead_register discover_lanes take_changed_tasks run_routines serve_latch lead_publish
     prepare_upkeep upkeep vacuum log_quiet lead_goodbye read_requests read_offers read_sessions read_configuration server_time
-    read_elections type_names close_own_connections
+    arrival_lanes fire_schedules read_elections type_names close_own_connections
     ";
 
 /// The name of the kind of a message; `unnamed: ` and its text if the kind has no name.
