@@ -2,12 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use pgasync_tests::{Database, Engine, PATIENCE, PrivateCluster, Signal, Target};
+use pgasync_tests::{Database, Engine, PrivateCluster, Signal, Target};
 use serde_json::json;
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
 use super::seed::{Seed, rounds};
+
+/// The limit on the recovery of a server from a crash, and on the start of a task after it: the recovery
+/// flushes all files, and fences and connections are tried again up to 15 seconds later.
+const RECOVERS_WITHIN: Duration = Duration::from_secs(120);
 
 /// Tasks that are pushed before each kill.
 const WAVE: i64 = 40;
@@ -95,7 +99,7 @@ impl<E: Engine> Fixture<E> {
     /// Waits until a backend runs a task, in a commit without a standby or anywhere; returns its pid.
     async fn running(&mut self, waits: bool) -> Option<i32> {
         let begin = Instant::now();
-        while begin.elapsed() < PATIENCE {
+        while begin.elapsed() < RECOVERS_WITHIN {
             if let Ok(rows) = self.target.session().query(RUNNING, &[]).await {
                 let pids: Vec<i32> = rows.iter().filter(|row| !waits || row.get(1)).map(|row| row.get(0)).collect();
                 if !pids.is_empty() {
@@ -105,6 +109,26 @@ impl<E: Engine> Fixture<E> {
             sleep(Duration::from_millis(5)).await;
         }
         None
+    }
+
+    /// What holds the tasks that run.
+    async fn unfinished(&self) -> String {
+        let mut all = String::new();
+        for sql in [
+            "select string_agg(format('%s run %s consumed %s times_up %s', t.task_id, t.run, t.consumed, t.times_up), E'\n')
+             from async.task t where t.consumed is not null and t.processed is null",
+            "select string_agg(r::text, E'\n') from async.receipt r join async.task t using (task_id, run)
+             where t.consumed is not null and t.processed is null",
+            "select string_agg(format('%s epoch %s pid %s lost %s %s settled %s', s.session_id, s.epoch, s.pid, s.lost_since,
+               s.lost_error, s.settled), E'\n') from async.session s",
+            "select string_agg(format('%s %s %s', s.slot, s.target, s.task_id), E'\n') from async.worker s",
+            "select string_agg(a.pid || ' ' || coalesce(a.state, '') || ' ' || a.query, E'\n') from pg_stat_activity a
+             where a.datname = current_database()",
+        ] {
+            all.push_str(&self.database.text(sql).await.unwrap_or_default());
+            all.push_str("\n--\n");
+        }
+        all
     }
 
     async fn want_standby(&self, name: &str) {
@@ -122,7 +146,7 @@ impl<E: Engine> Fixture<E> {
     async fn reach_server(&mut self) {
         let begin = Instant::now();
         while let Err(error) = self.database.settings().connect().await {
-            assert!(begin.elapsed() < PATIENCE, "the server does not come back: {error}");
+            assert!(begin.elapsed() < RECOVERS_WITHIN, "the server does not come back: {error}");
             sleep(Duration::from_millis(20)).await;
         }
         self.database.reconnect().await;
@@ -140,7 +164,9 @@ impl<E: Engine> Fixture<E> {
     }
 
     async fn kill(&mut self, victim: Victim) {
-        assert!(self.running(false).await.is_some(), "no task runs\n{}", self.database.dump().await);
+        if self.running(false).await.is_none() {
+            panic!("no task runs\n{}\n{}", self.unfinished().await, self.database.dump().await);
+        }
         sleep(Duration::from_millis(self.seed.below(150))).await;
         match victim {
             Victim::Leader => {
@@ -213,7 +239,7 @@ impl<E: Engine> Fixture<E> {
             if self.target.settings().connect().await.is_ok() {
                 self.target.reconnect().await;
             }
-            assert!(begin.elapsed() < PATIENCE, "the target does not come back");
+            assert!(begin.elapsed() < RECOVERS_WITHIN, "the target does not come back");
             sleep(Duration::from_millis(20)).await;
         }
     }
