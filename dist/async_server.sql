@@ -1070,6 +1070,19 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0030_tail.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0030_tail') then
+    execute $ddl$
+-- async.tail takes a third argument.
+drop procedure if exists async.tail(text, int);
+$ddl$;
+    insert into async.migration (migration) values ('0030_tail');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -1288,18 +1301,25 @@ as $function$
 $function$;
 
 -- log/tail
--- Purpose: shows new lines of the log as notices until it is canceled.
--- Returns: nothing; it runs until it is canceled.
--- Raises: no error of class PA.
+-- Purpose: shows new lines of the log as notices for the time _for; without it, until it is canceled.
+-- Returns: nothing.
+-- Raises: PA072 when _for is negative.
 -- Locks: none. It commits once a second, so it holds no snapshot. (A procedure with a SET clause
 --   cannot commit, so it sets the search_path in each transaction.)
-create or replace procedure async.tail(_grep text default null, _limit int default 1000)
+create or replace procedure async.tail(
+  _grep text default null, _limit int default 1000, _for interval default null)
 language plpgsql
 as $procedure$
 declare
   v_line async.server_log;
   v_last pg_catalog.int8;
+  v_until pg_catalog.timestamptz;
 begin
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  if _for < interval '0' then
+    raise exception '_for is %, and a time to wait is not negative', _for using errcode = 'PA072';
+  end if;
+  v_until := clock_timestamp() + _for;
   loop
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     for v_line in select l.* from async.tail_once(v_last, _grep, _limit) l loop
@@ -1308,8 +1328,10 @@ begin
     end loop;
     -- The log is empty: every line is new from here on.
     v_last := coalesce(v_last, 0);
+    exit when clock_timestamp() >= v_until;
     commit;
-    perform pg_catalog.pg_sleep(1);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    perform pg_sleep(least(1, extract(epoch from coalesce(v_until - clock_timestamp(), interval '1 second'))::float8));
   end loop;
 end
 $procedure$;
@@ -1326,7 +1348,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '2ebb0ee8477b6b66'::text
+  select '874c69e1fdf1d23a'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -7233,6 +7255,7 @@ $function$;
 
 -- dblink/sessions/note_target_failure
 -- Purpose: marks a target as down: its tasks wait, and a helper probes it again after a backoff.
+--   Without a task the backoff does not grow, so the next task is not made to wait for it.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -7245,11 +7268,14 @@ declare
   c_first constant interval := '500 milliseconds';
   c_last constant interval := '10 seconds';
   v_failures int;
+  v_wanted bool;
 begin
+  v_wanted := exists (select from pg_temp.leader_lane l where l.target = in_target and not l.pullable);
   update pg_temp.leader_target t
   set health = 'down', fresh = false, failures = t.failures + 1, last_error = in_error, wanted = 0,
       down_since = coalesce(t.down_since, clock_timestamp()),
-      retry_at = clock_timestamp() + async.backoff(t.failures + 1, c_first, c_last, random())
+      retry_at = clock_timestamp()
+        + case when v_wanted then async.backoff(t.failures + 1, c_first, c_last, random()) else c_first end
   -- A further failure of a target that is down (a fence, another session) is not another attempt.
   where t.target = in_target and not (t.health = 'down' and t.retry_at > clock_timestamp())
   returning t.failures into v_failures;
@@ -9215,6 +9241,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_sessions_per_fence_max constant int := 50;
+  c_look_every constant interval := '10 seconds';
 begin
   -- Cancels at a target that is not ok go to the general lane, where a stuck helper does no harm.
   select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
@@ -9275,7 +9302,9 @@ begin
   from pg_temp.leader_target t
   where (t.health = 'down' and t.retry_at <= clock_timestamp() or t.health = 'unknown')
     and not exists (select from pg_temp.leader_helper h where h.state = 'stuck' and h.target = t.target)
-    and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
+    -- A target that was lost is probed without a task too, now and then, so that its state is known.
+    and (t.health = 'down' and t.configured and t.retry_at + c_look_every <= clock_timestamp()
+      or exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted))
   order by t.retry_at, t.target
   limit 1;
 end
@@ -9387,7 +9416,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_error constant text := split_part(in_error, E'\nCONTEXT: ', 1);
+  -- The message of dblink about a connection says nothing, and its detail has the cause.
+  v_error constant text := regexp_replace(split_part(in_error, E'\nCONTEXT: ', 1),
+    E'^(08001: )[^\n]*\nDETAIL: ', E'\\1');
   v_worker record;
 begin
   if in_op = 'probe' then
@@ -14627,6 +14658,24 @@ as $function$
   where a.pid = async.leader_pid()
 $function$;
 
+-- views/helpers/standby_sessions
+-- Purpose: counts the sessions of pgasync run in this database that do not lead: standbys, which take
+--   over when the leader is lost.
+-- Returns: their number.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.standby_sessions()
+returns int
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+  select count(*)::int
+  from pg_stat_activity a
+  where a.datname = current_database() and a.application_name = 'pgasync run'
+    and a.pid is distinct from async.leader_pid()
+    and pg_has_role(a.usesysid, (select n.nspowner from pg_namespace n where n.nspname = 'async'), 'usage')
+$function$;
+
 -- views/helpers/lane_backlog
 -- Purpose: the READY tasks of a lane (a pool and a target): their number, counted up to a limit;
 --   the first one; and when the oldest was pushed, among the 100 most urgent priorities of the
@@ -14866,7 +14915,8 @@ limit (select greatest(g.workers - async.active_workers(), 0) from async.control
 -- views/v_leader
 -- The leader, in one row. While no orchestrator leads, engine and epoch are those of the last
 -- leader, and pid, host, application, since and quiet are null. quiet is the time since the last
--- commit: an idle leader commits every idle_sleep.
+-- commit: an idle leader commits every idle_sleep. standbys counts the sessions of pgasync run that
+-- wait for the lead. After the loss of a Rust engine they wait for takeover_grace.
 create or replace view async.v_leader as
 select
   s.pid is not null as leads,
@@ -14880,7 +14930,9 @@ select
   c.enabled,
   c.paused,
   l.goodbye,
-  l.server_id
+  l.server_id,
+  async.standby_sessions() as standbys,
+  case when s.pid is null and not l.goodbye and l.engine <> 'sql' then c.takeover_grace end as takeover_grace
 -- The planner does not know that these tables have one row each, since they are never analyzed.
 from (select r.* from async.control r limit 1) c
 left join (select r.* from async.leader r limit 1) l on true
@@ -14943,6 +14995,7 @@ select
   n.first_task_id,
   case
     when not s.leads and not s.enabled then 'no orchestrator leads, and async.control.enabled is false'
+    when not s.leads and async.standby_sessions() > 0 then 'no orchestrator leads: a standby takes over'
     when not s.leads then 'no orchestrator leads: start one with pgasync run or call async.main()'
     when not s.enabled then 'the orchestrator is stopping: async.control.enabled is false'
     when n.kind = 'deferred' and n.back > now() and n.attempt > 0
@@ -15087,39 +15140,61 @@ where (t.times_up is not null or t.yielded is not null) and t.processed is null
 order by t.consumed, t.task_id;
 
 -- views/v_throughput
--- The tasks that were pushed and that ended in the last minute and in the last hour. failed counts
--- every end except FINISHED, so it includes canceled and timed_out. The cost grows with the tasks
--- of that hour, and not with the history.
+-- The tasks that were pushed and that ended in the last five seconds, the last minute and the last
+-- hour. failed counts every end except FINISHED, so it includes canceled and timed_out. The cost
+-- grows with the tasks of that hour, and not with the history.
 create or replace view async.v_throughput as
 select
   p.period,
-  case when p.is_minute then e.entered_1m else e.entered end as entered,
-  case when p.is_minute then d.ended_1m else d.ended end as ended,
-  case when p.is_minute then d.ended_1m - d.failed_1m else d.ended - d.failed end as finished,
-  case when p.is_minute then d.failed_1m else d.failed end as failed,
-  case when p.is_minute then d.canceled_1m else d.canceled end as canceled,
-  case when p.is_minute then d.timed_out_1m else d.timed_out end as timed_out,
-  (case when p.is_minute then d.ended_1m else d.ended end / extract(epoch from p.period))::float8 as ended_per_second
-from (values (interval '1 minute', true), (interval '1 hour', false)) as p(period, is_minute)
-cross join (
-  select count(*) as entered, count(*) filter (where t.entered >= now() - interval '1 minute') as entered_1m
-  from async.task t
-  where t.entered >= now() - interval '1 hour'
+  e.entered,
+  d.ended,
+  d.ended - d.failed as finished,
+  d.failed,
+  d.canceled,
+  d.timed_out,
+  (d.ended / extract(epoch from p.period))::float8 as ended_per_second
+from (values (interval '5 seconds'), (interval '1 minute'), (interval '1 hour')) as p(period)
+cross join lateral (
+  select count(*) as entered from async.task t where t.entered >= now() - p.period
 ) e
-cross join (
+cross join lateral (
   select
     count(*) as ended,
     count(*) filter (where t.failed) as failed,
     count(*) filter (where t.finish_status = 'CANCELED') as canceled,
-    count(*) filter (where t.finish_status = 'TIMED_OUT') as timed_out,
-    count(*) filter (where t.processed >= now() - interval '1 minute') as ended_1m,
-    count(*) filter (where t.failed and t.processed >= now() - interval '1 minute') as failed_1m,
-    count(*) filter (where t.finish_status = 'CANCELED' and t.processed >= now() - interval '1 minute') as canceled_1m,
-    count(*) filter (where t.finish_status = 'TIMED_OUT' and t.processed >= now() - interval '1 minute') as timed_out_1m
+    count(*) filter (where t.finish_status = 'TIMED_OUT') as timed_out
   from async.task t
-  where t.processed >= now() - interval '1 hour'
+  where t.processed >= now() - p.period
 ) d
 order by p.period;
+
+-- views/v_failure
+-- The tasks that failed or timed out in the last 24 hours, grouped by target, status, SQLSTATE and
+-- the first line of the error, in which N stands for each number. The largest group comes first. The
+-- cost grows with the tasks of that day, and not with the history.
+create or replace view async.v_failure as
+select
+  t.target,
+  t.finish_status,
+  e.code as sqlstate,
+  e.message,
+  count(*) as tasks,
+  min(t.processed) as first_failed,
+  max(t.processed) as last_failed,
+  max(t.task_id) as last_task_id
+from async.task t
+cross join lateral (
+  select
+    substring(t.processing_error from '^([0-9A-Z]{5}): ') as code,
+    split_part(left(t.processing_error, 300), E'\n', 1) as line
+) l
+cross join lateral (
+  select l.code, regexp_replace(case when l.code is null then l.line else substr(l.line, 8) end, '[0-9]+', 'N', 'g')
+    as message
+) e
+where t.failed and t.finish_status <> 'CANCELED' and t.processed >= now() - interval '1 day'
+group by t.target, t.finish_status, e.code, e.message
+order by tasks desc, last_failed desc;
 
 -- views/v_lost_session
 -- Sessions at targets that must be gone before their tasks are resolved, and that cannot be ended:
@@ -15598,9 +15673,9 @@ comment on function async.log(text) is 'Writes a NOTICE to the log.';
 comment on function async.tail_once(bigint, text, int) is
   'The lines of the log after a line, the oldest first; without one, the newest 100. _grep keeps '
   'the lines that contain it.';
-comment on procedure async.tail(text, int) is
-  'Shows new lines of the log as notices until it is canceled. _grep keeps the lines that contain '
-  'it.';
+comment on procedure async.tail(text, int, interval) is
+  'Shows new lines of the log as notices for the time _for; without it, until it is canceled. _grep '
+  'keeps the lines that contain it. Raises PA072 when _for is negative.';
 comment on function async.active_workers() is
   'The number of workers that run a task, at most one second old.';
 comment on function async.worker_info() is
@@ -15642,6 +15717,8 @@ comment on function async.lane_backlog(text, text, bool) is
 comment on function async.leader_session() is
   'The leader session: its process id, the host of its client, its application_name, and the time '
   'since its last commit. No row while no orchestrator leads.';
+comment on function async.standby_sessions() is
+  'The number of sessions of pgasync run in this database that do not lead.';
 comment on function async.await_ends(bigint[], timestamptz) is
   'Waits until tasks have ended. async.wait_for(bigint[], interval) calls it.';
 
@@ -15734,6 +15811,11 @@ comment on column async.v_leader.goodbye is
   'True when the last leader shut down gracefully and left no session behind.';
 comment on column async.v_leader.server_id is
   'The id of this server in the application_name of its sessions at targets.';
+comment on column async.v_leader.standbys is
+  'The number of sessions of pgasync run that wait for the lead.';
+comment on column async.v_leader.takeover_grace is
+  'How long a standby waits for a lost Rust engine to return, before it leads. Null while an '
+  'orchestrator leads, and when nothing is waited for.';
 
 comment on view async.v_why_waiting is
   'The reasons for waiting: one row for each lane (a pool and a target) with waiting tasks, with '
@@ -15774,8 +15856,9 @@ comment on column async.v_running_task.slot is
 comment on column async.v_running_task.pulled is 'True for a task that a client pulled.';
 
 comment on view async.v_throughput is
-  'The numbers of tasks that were pushed and that ended in the last minute and in the last hour.';
-comment on column async.v_throughput.period is 'One minute or one hour, up to now.';
+  'The numbers of tasks that were pushed and that ended in the last five seconds, the last minute '
+  'and the last hour.';
+comment on column async.v_throughput.period is 'Five seconds, one minute or one hour, up to now.';
 comment on column async.v_throughput.entered is 'Tasks that were pushed.';
 comment on column async.v_throughput.ended is 'Tasks that ended.';
 comment on column async.v_throughput.finished is 'Tasks that ended as FINISHED.';
@@ -15786,6 +15869,20 @@ comment on column async.v_throughput.timed_out is
   'Tasks that ended as TIMED_OUT; also counted in failed.';
 comment on column async.v_throughput.ended_per_second is
   'The average number of tasks that ended in a second.';
+
+comment on view async.v_failure is
+  'The tasks that failed or timed out in the last 24 hours, grouped by target, status, SQLSTATE and '
+  'error, the largest group first.';
+comment on column async.v_failure.target is 'The target of the tasks.';
+comment on column async.v_failure.finish_status is 'The status with which they ended.';
+comment on column async.v_failure.sqlstate is
+  'The SQLSTATE of their error. Null when the error has none.';
+comment on column async.v_failure.message is
+  'The first line of their error, with N for each number.';
+comment on column async.v_failure.tasks is 'The number of tasks.';
+comment on column async.v_failure.first_failed is 'When the first of them ended.';
+comment on column async.v_failure.last_failed is 'When the last of them ended.';
+comment on column async.v_failure.last_task_id is 'The largest task_id, as an example.';
 
 comment on view async.v_lost_session is
   'The sessions at targets that must end before their tasks do, and that cannot be ended. See '

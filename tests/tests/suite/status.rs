@@ -39,7 +39,7 @@ async fn status_is_healthy_while_a_leader_leads_and_no_target_is_lost() {
     database.wait_for("select count(*) = 1 from async.v_running_task where slot is not null").await;
     let (code, screen, _) = status(&conninfo, &[]);
     assert_eq!(code, Some(0), "{screen}");
-    for word in ["pgasync run leads, epoch 1", "1 of 20 workers busy", "Running longest"] {
+    for word in ["pgasync run leads, epoch 1", "1 of 20 workers busy; 0 tasks wait", "Running longest"] {
         assert!(screen.contains(word), "{word}: {screen}");
     }
     let (code, document_of_well) = document(&conninfo);
@@ -57,6 +57,64 @@ async fn status_is_healthy_while_a_leader_leads_and_no_target_is_lost() {
     assert_eq!(lost["targets"].as_array().map(Vec::len), Some(2));
     assert!(lost["targets"][1]["since"].as_str().is_some_and(|since| since.ends_with('Z')), "{lost}");
     engine.stop().await;
+}
+
+#[tokio::test]
+async fn ends_are_told_apart_and_failures_are_grouped() {
+    let database = Database::create().await;
+    database.configure(&json!({ "control": { "idle_sleep": 0.1 } })).await;
+    let mut engine = RustEngine::attach(&database);
+    engine.lead().await;
+    database
+        .run(
+            "select async.push_task(async.task(format('select 1/(%s - %s)', i, i), 'SELF')) from generate_series(1, 3) i;
+             select async.push_task(async.task('select pg_sleep(60)', 'SELF', manual_timeout => '10 ms'));
+             select async.push_task(async.task('select pg_sleep(60)', 'SELF', concurrency_pool => 'other', priority => 1))",
+        )
+        .await;
+    database
+        .wait_for("select count(*) = 1 from async.task where concurrency_pool = 'other' and consumed is not null")
+        .await;
+    database.run("select async.cancel(array(select task_id from async.task where concurrency_pool = 'other'))").await;
+    database.wait_for("select count(*) = 5 from async.task where processed is not null").await;
+    let (_, screen, _) = status(&database.conninfo(), &[]);
+    for text in ["last minute: 5 ended, 3 failed, 1 timed out, 1 canceled", "22012 division by zero"] {
+        assert!(screen.contains(text), "{text}: {screen}");
+    }
+    let (_, document) = document(&database.conninfo());
+    assert_eq!(document["failures"][0]["tasks"], json!(3));
+    assert_eq!(document["failures"][0]["sqlstate"], json!("22012"));
+    assert_eq!(document["last_seconds"]["ended"], document["last_minute"]["ended"]);
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_standby_is_shown_before_and_after_the_loss_of_the_leader() {
+    let database = Database::create().await;
+    let run = |arguments: &[&str]| {
+        let conninfo = database.conninfo();
+        let mut command = Command::new("pgasync");
+        command.args(["run", "--log", "error", "--server", &conninfo]).args(arguments);
+        command.spawn().expect("./dev puts pgasync on PATH")
+    };
+    let mut leader = run(&[]);
+    database.wait_for("select leads from async.v_leader").await;
+    let mut standby = run(&["--standby"]);
+    database.wait_for("select standbys = 1 from async.v_leader").await;
+    let (_, screen, _) = status(&database.conninfo(), &[]);
+    assert!(screen.contains("1 on standby"), "{screen}");
+    leader.kill().expect("it runs");
+    leader.wait().expect("it was killed");
+    database.wait_for("select not leads from async.v_leader").await;
+    database.run("select async.push_task(async.task('select 1', 'SELF'))").await;
+    let (code, screen, _) = status(&database.conninfo(), &[]);
+    assert_eq!(code, Some(1));
+    for text in ["no leader; a standby takes over within 10 s", "no orchestrator leads: a standby takes over"] {
+        assert!(screen.contains(text), "{text}: {screen}");
+    }
+    database.wait_for("select leads and standbys = 0 from async.v_leader").await;
+    standby.kill().expect("it runs");
+    standby.wait().expect("it was killed");
 }
 
 #[tokio::test]

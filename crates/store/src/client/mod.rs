@@ -34,7 +34,8 @@ pub use self::request::{RequestError, RequestReceipt, RestartError};
 pub use self::result::TaskResult;
 pub use self::schedule::{NewSchedule, ScheduleError};
 pub use self::statistics::{
-    LeaderStatistics, Period, PoolStatistics, RunningTask, Statistics, TargetState, TargetStatistics, WaitingLane,
+    Failure, LeaderStatistics, Period, PoolStatistics, RunningTask, Statistics, TargetState, TargetStatistics,
+    WaitingLane,
 };
 pub use self::task::NewTask;
 pub use self::wait::WaitError;

@@ -43,9 +43,9 @@ comment on function async.log(text) is 'Writes a NOTICE to the log.';
 comment on function async.tail_once(bigint, text, int) is
   'The lines of the log after a line, the oldest first; without one, the newest 100. _grep keeps '
   'the lines that contain it.';
-comment on procedure async.tail(text, int) is
-  'Shows new lines of the log as notices until it is canceled. _grep keeps the lines that contain '
-  'it.';
+comment on procedure async.tail(text, int, interval) is
+  'Shows new lines of the log as notices for the time _for; without it, until it is canceled. _grep '
+  'keeps the lines that contain it. Raises PA072 when _for is negative.';
 comment on function async.active_workers() is
   'The number of workers that run a task, at most one second old.';
 comment on function async.worker_info() is
@@ -87,5 +87,7 @@ comment on function async.lane_backlog(text, text, bool) is
 comment on function async.leader_session() is
   'The leader session: its process id, the host of its client, its application_name, and the time '
   'since its last commit. No row while no orchestrator leads.';
+comment on function async.standby_sessions() is
+  'The number of sessions of pgasync run in this database that do not lead.';
 comment on function async.await_ends(bigint[], timestamptz) is
   'Waits until tasks have ended. async.wait_for(bigint[], interval) calls it.';
