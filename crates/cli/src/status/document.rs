@@ -11,6 +11,7 @@ pub(super) fn json(status: &Status) -> Value {
     let Statistics { leader, workers, workers_busy, last_minute, last_hour, pools, targets, waiting, running } =
         &status.statistics;
     json!({
+        "format": 1,
         "ok": status.is_healthy(),
         "server": status.server,
         "leader": {
