@@ -5,9 +5,25 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pgasync_runner::Timeouts;
 
+use crate::push::PushArgs;
+use crate::show::ShowArgs;
+use crate::tasks::TasksArgs;
+
+/// The same in every command: docs/command-line.md.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  a negative answer, a failed task, or an error
+  2  usage
+  3  another orchestrator leads
+  4  the orchestrator is disabled
+  5  ended at once, with running queries left behind
+  6  the server was not reached
+  7  the schema async is missing, or of another version";
+
 /// Run SQL in the background on Postgres.
 #[derive(Debug, Parser)]
-#[command(name = "pgasync", version, arg_required_else_help = true)]
+#[command(name = "pgasync", version, arg_required_else_help = true, propagate_version = true, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: CliCommand,
@@ -32,18 +48,22 @@ pub(crate) enum CliCommand {
     },
     /// Run the orchestrator: become the leader of a server, and run its tasks on their targets
     ///
-    /// Exit codes: 0 after a graceful shutdown (a signal, async.control.enabled, a forced
-    /// takeover); 1 on an error; 3 when another orchestrator leads or has taken the lead; 4 when
-    /// the orchestrator is disabled; 5 when a second signal stopped it at once and left running
-    /// tasks to the next leader.
+    /// Ends with 0 after a graceful shutdown (a signal, async.control.enabled, a forced takeover).
     Run(Box<RunArgs>),
     /// Show the status of a server: its leader, running tasks, why tasks wait, and lost
     /// targets
     ///
-    /// Exit codes: 0 when an orchestrator leads and no target is lost; 1 otherwise, or on an error.
-    /// The command only reads. It is for the owner of the schema and for roles with
+    /// Ends with 0 when an orchestrator leads and no target is lost, and with 1 otherwise. The command
+    /// only reads. It is for the owner of the schema and for roles with
     /// async.grant_admin.
     Status(StatusArgs),
+    /// Push tasks: queries, files, standard input
+    Push(Box<PushArgs>),
+    /// List tasks: which wait, run, failed, and why
+    #[command(visible_alias = "ls")]
+    Tasks(Box<TasksArgs>),
+    /// Show one task: its row, requests, attempts, query, error and result
+    Show(ShowArgs),
     /// Create databases in an empty Postgres, push some thousand tasks, and show their outcomes
     Demo(DemoArgs),
     /// Measure both engines on a server, beside pgbench
@@ -117,9 +137,20 @@ pub(crate) enum LogFormat {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
-    /// Print one JSON document instead of tables
-    #[arg(long)]
+    /// The form of the result: table, or json for one document {"format": 1, ...}
+    #[arg(long, short = 'o', value_enum, default_value = "table", value_name = "FORM")]
+    pub(crate) output: StatusFormat,
+    /// The same as -o json
+    #[arg(long, hide = true, conflicts_with = "output")]
     pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatusFormat {
+    /// One screen
+    Table,
+    /// One document
+    Json,
 }
 
 #[derive(Args, Debug)]

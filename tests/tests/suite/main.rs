@@ -7,6 +7,7 @@ mod attacks;
 mod bench;
 mod between_engines;
 mod chaos;
+mod command_line;
 mod conformance;
 mod connections;
 mod counted;

@@ -160,10 +160,10 @@ async fn exit_codes_show_why_a_process_does_not_lead() {
     assert_eq!(engine.exit_code().await, 4);
     let mut lost = RustEngine::attach_at(&database, "host=127.0.0.1 port=1 dbname=nowhere".to_owned());
     lost.start_with(&[]);
-    assert_eq!(lost.exit_code().await, 1);
+    assert_eq!(lost.exit_code().await, 6);
     let mut empty = RustEngine::attach_at(&database, target.conninfo());
     empty.start_with(&[]);
-    assert_eq!(empty.exit_code().await, 1);
+    assert_eq!(empty.exit_code().await, 7);
     assert!(empty.lines().iter().any(|line| line.contains("pgasync init")), "{:?}", empty.lines());
 }
 

@@ -121,11 +121,11 @@ async fn a_standby_is_shown_before_and_after_the_loss_of_the_leader() {
 async fn status_without_a_schema_names_the_remedy() {
     let scratch = Scratch::empty(&Cluster::shared()).await;
     let (code, stdout, stderr) = status(&scratch.conninfo(), &[]);
-    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert_eq!((code, stdout.as_str()), (Some(7), ""));
     assert!(stderr.contains("pgasync init"), "{stderr}");
     let (code, _, stderr) = status("host=127.0.0.1 port=1", &["--json"]);
-    assert_eq!(code, Some(1));
-    assert!(stderr.contains("name the server with --server"), "{stderr}");
+    assert_eq!(code, Some(6));
+    assert!(stderr.contains("is Postgres running there") && !stderr.contains("--server"), "{stderr}");
 }
 
 #[tokio::test]
@@ -147,9 +147,9 @@ async fn the_connection_string_may_stand_in_a_file() {
     let path = |file: &std::path::Path| file.to_str().expect("UTF-8").to_owned();
     assert!(run(&["--server-file", &path(&file)]).1.contains("NO LEADER"));
     let (code, _, stderr) = run(&["--server-file", &path(&empty)]);
-    assert!(code == Some(1) && stderr.contains("it has no connection string"), "{code:?} {stderr}");
+    assert!(code == Some(2) && stderr.contains("it has no connection string"), "{code:?} {stderr}");
     let (code, _, stderr) = run(&["--server-file", &path(&folder.join("none"))]);
-    assert!(code == Some(1) && stderr.contains("none"), "{code:?} {stderr}");
+    assert!(code == Some(2) && stderr.contains("none"), "{code:?} {stderr}");
     let (code, _, stderr) = run(&["--server-file", "x", "--server", "y"]);
     assert!(code == Some(2) && stderr.contains("cannot be used with"), "{code:?} {stderr}");
     std::fs::remove_dir_all(&folder).expect("it is removed");

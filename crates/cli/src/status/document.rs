@@ -23,6 +23,7 @@ pub(super) fn json(status: &Status) -> Value {
         waiting_tasks,
     } = &status.statistics;
     json!({
+        "format": 1,
         "ok": status.is_healthy(),
         "server": status.server,
         "leader": {
