@@ -1326,7 +1326,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '2ebb0ee8477b6b66'::text
+  select '818987ff8d1e8d37'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -4717,6 +4717,8 @@ create or replace function async.apply_targets(in_targets jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_retired text;
 begin
   update async.target t set
     max_concurrency = coalesce(e.max_workers, e.max_concurrency, t.max_concurrency),
@@ -4745,10 +4747,18 @@ begin
     session_reset bool, tags text[], default_retry text, retired bool)
   where not exists (select from async.target t where t.target = e.target);
 
-  update async.target t set retired = true
-  where not t.retired
-    and t.target <> (select c.self_target from async.control c)
-    and not exists (select from jsonb_array_elements(in_targets) e where e ->> 'target' = t.target);
+  with retired as (
+    update async.target t set retired = true
+    where not t.retired
+      and t.target <> (select c.self_target from async.control c)
+      and not exists (select from jsonb_array_elements(in_targets) e where e ->> 'target' = t.target)
+    returning t.target
+  )
+  select string_agg(quote_ident(r.target), ', ' order by r.target) into v_retired from retired r;
+  if v_retired is not null then
+    raise notice 'the document leaves out these targets, which are retired now: %', v_retired
+      using hint = 'async.set_target changes one target and leaves the others as they are.';
+  end if;
 end
 $function$;
 
@@ -4765,6 +4775,7 @@ as $function$
 declare
   v_path text;
   v_sizeless bool;
+  v_retired text;
 begin
   select format('concurrency_pools[%s].', e.place - 1),
     p.concurrency_pool is null and e.value ->> 'max_workers' is null
@@ -4797,9 +4808,17 @@ begin
     as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
   where not exists (select from async.concurrency_pool p where p.concurrency_pool = e.concurrency_pool);
 
-  update async.concurrency_pool p set retired = true
-  where not p.retired
-    and not exists (select from jsonb_array_elements(in_pools) e where e ->> 'concurrency_pool' = p.concurrency_pool);
+  with retired as (
+    update async.concurrency_pool p set retired = true
+    where not p.retired
+      and not exists (select from jsonb_array_elements(in_pools) e where e ->> 'concurrency_pool' = p.concurrency_pool)
+    returning p.concurrency_pool
+  )
+  select string_agg(quote_ident(r.concurrency_pool), ', ' order by r.concurrency_pool) into v_retired from retired r;
+  if v_retired is not null then
+    raise notice 'the document leaves out these pools, which are retired now: %', v_retired
+      using hint = 'async.set_pool changes one pool and leaves the others as they are.';
+  end if;
 end
 $function$;
 
@@ -5012,6 +5031,160 @@ begin
   end if;
   perform async.wake_leader();
 end
+$function$;
+
+-- configure/change_part_as
+-- Purpose: changes one entry of a list of the configuration, and leaves the others as they are, for the
+--   role that read in_ticket from async.caller. It builds a document in which the others have no
+--   settings, so every check of async.configure applies.
+-- Returns: nothing. A running leader applies the change.
+-- Raises: as async.configure, with the entry as the first of its list; insufficient_privilege for a
+--   ticket that is not that of the caller.
+-- Locks: as async.configure.
+create or replace function async.change_part_as(
+  in_caller name, in_ticket bytea, in_section text, in_name text, in_settings jsonb) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_scope constant async.scope_t := async.scope_of(in_caller, in_ticket, null);
+  v_key constant text := case in_section when 'targets' then 'target' else 'concurrency_pool' end;
+  v_entry jsonb;
+  v_others jsonb;
+begin
+  if jsonb_typeof(in_settings) is distinct from 'object' then
+    perform async.refuse_configuration(in_section || '[0]', 'must be an object');
+  elsif in_settings ? v_key and in_settings ->> v_key is distinct from in_name then
+    perform async.refuse_configuration(format('%s[0].%s', in_section, v_key), 'must be the name that the call gives, or be left out');
+  end if;
+  v_entry := in_settings || jsonb_build_object(v_key, in_name);
+  -- Before the others are read: a call that waits here sees what the one before it wrote.
+  lock table async.configuration_lock in exclusive mode;
+  select coalesce(jsonb_agg(jsonb_build_object(v_key, o.name) order by o.name), '[]') into v_others
+  from (
+    select t.target as name from async.target t where in_section = 'targets' and not t.retired
+    union all
+    select p.concurrency_pool from async.concurrency_pool p where in_section = 'concurrency_pools' and not p.retired
+  ) o
+  where o.name is distinct from in_name;
+  perform async.apply_configuration(in_caller, v_scope,
+    jsonb_build_object(in_section, jsonb_build_array(v_entry) || v_others), async.is_owner(in_caller));
+end
+$function$;
+
+-- configure/set_target
+-- Purpose: adds a target, or changes the given settings of one, and revives it if it is retired. The
+--   settings are the keys of an element of targets in async.configure. Other targets stay as they are.
+-- Returns: nothing. A running leader applies the change.
+-- Raises: PA060, PA084, as async.configure; the path begins with targets[0].
+-- Locks: as async.configure.
+create or replace function async.set_target(_target text, _settings jsonb default '{}') returns void
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.change_part_as(c.caller, c.ticket, 'targets', _target, _settings) from async.caller c;
+end
+$function$;
+
+-- configure/retire_target
+-- Purpose: retires a target: it refuses new tasks, finishes those that it has, and keeps its history.
+--   Other targets stay as they are.
+-- Returns: nothing.
+-- Raises: PA060 for a target that does not exist, and for the server itself.
+-- Locks: as async.configure.
+create or replace function async.retire_target(_target text) returns void
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if not exists (select from async.target t where t.target = _target) then
+    perform async.refuse_configuration('targets', format('there is no target %L', _target));
+  end if;
+  perform async.change_part_as(c.caller, c.ticket, 'targets', _target, '{"retired": true}') from async.caller c;
+end
+$function$;
+
+-- configure/set_pool
+-- Purpose: adds a concurrency pool, or changes its size and the other given settings, and revives it if
+--   it is retired. Other pools stay as they are.
+-- Returns: nothing. A running leader applies the change.
+-- Raises: PA060, as async.configure; the path begins with concurrency_pools[0].
+-- Locks: as async.configure.
+create or replace function async.set_pool(
+  _concurrency_pool text, _max_workers int default null, _settings jsonb default '{}') returns void
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.change_part_as(c.caller, c.ticket, 'concurrency_pools', _concurrency_pool,
+    case when _max_workers is null then _settings else _settings || jsonb_build_object('max_workers', _max_workers) end)
+  from async.caller c;
+end
+$function$;
+
+-- configure/set_control
+-- Purpose: changes the given settings of async.control. The others stay as they are.
+-- Returns: nothing. A running leader applies the change.
+-- Raises: PA060, PA084, as async.configure.
+-- Locks: as async.configure.
+create or replace function async.set_control(_settings jsonb) returns void
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.configure(jsonb_build_object('control', _settings));
+end
+$function$;
+
+-- configure/settings_of
+-- Purpose: the settings in a row of a table of the configuration: without the columns that the leader
+--   writes.
+-- Returns: an object. Raises: nothing. Locks: none.
+create or replace function async.settings_of(in_section text, in_row jsonb) returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select coalesce(jsonb_object_agg(e.key, e.value), '{}')
+  from jsonb_each(in_row) e
+  join async.configuration_keys() k on k.out_section = in_section and k.out_key = e.key and k.out_kind <> 'ignored'
+$function$;
+
+-- configure/configuration
+-- Purpose: the present configuration, as a document that async.configure takes. Passwords are masked, so
+--   a connection string with a password has to be left out, or completed, before the document is given
+--   back. Settings without a value are left out.
+-- Returns: an object with the five sections. Schedules that async.schedule made are no part of it.
+-- Raises: nothing. Locks: none.
+create or replace function async.configuration() returns jsonb
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+set intervalstyle = 'postgres'
+as $function$
+  select jsonb_build_object(
+    'control', (
+      select jsonb_strip_nulls(async.settings_of('control', to_jsonb(c)
+        || jsonb_build_object('self_connection_string', async.mask_connection_string(c.self_connection_string))))
+      from async.control c),
+    'targets', (
+      select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('target', to_jsonb(t)
+        || jsonb_build_object('connection_string', async.mask_connection_string(t.connection_string))))
+        order by t.target), '[]')
+      from async.target t
+      where t.target <> (select c.self_target from async.control c)),
+    'concurrency_pools', (
+      select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('concurrency_pool', to_jsonb(p)))
+        order by p.concurrency_pool), '[]')
+      from async.concurrency_pool p),
+    'retry_policies', (
+      select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('retry_policy', to_jsonb(r)))
+        order by r.retry_policy), '[]')
+      from async.retry_policy r),
+    'schedules', (
+      select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('schedule', to_jsonb(s)))
+        order by s.schedule), '[]')
+      from async.schedule s
+      where s.configured))
 $function$;
 
 -- clients/wake_leader
@@ -15644,6 +15817,20 @@ comment on function async.leader_session() is
   'since its last commit. No row while no orchestrator leads.';
 comment on function async.await_ends(bigint[], timestamptz) is
   'Waits until tasks have ended. async.wait_for(bigint[], interval) calls it.';
+comment on function async.set_target(text, jsonb) is
+  'Adds a target, or changes the given settings of one and revives it. Other targets stay as they are.';
+comment on function async.retire_target(text) is
+  'Retires a target: it refuses new tasks, finishes those that it has, and keeps its history.';
+comment on function async.set_pool(text, int, jsonb) is
+  'Adds a concurrency pool, or changes the given settings of one and revives it. Other pools stay as they are.';
+comment on function async.set_control(jsonb) is
+  'Changes the given settings of async.control. The others stay as they are.';
+comment on function async.configuration() is
+  'The present configuration as a document for async.configure, with masked passwords.';
+comment on function async.change_part_as(name, bytea, text, text, jsonb) is
+  'async.set_target and async.set_pool for the role that read the ticket from async.caller.';
+comment on function async.refuse_configuration(text, text) is
+  'Raises the error with which async.configure refuses a document.';
 
 -- comments/views
 -- The views of the server part. A column of a table has the same comment in its views (see the end
