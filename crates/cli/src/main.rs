@@ -3,20 +3,28 @@
 
 mod args;
 mod bench;
+mod change;
+mod config;
+mod confirm;
 mod demo;
 mod duration;
 mod failure;
+mod generated;
 mod init;
+mod migrate;
 mod orchestrator;
 mod output;
+mod pause;
 mod print;
 mod push;
 mod run;
 mod server;
 mod show;
 mod status;
+mod stop;
 mod task_filter;
 mod tasks;
+mod uninstall;
 mod visible;
 
 use std::process::ExitCode;
@@ -48,6 +56,18 @@ async fn execute(command: CliCommand) -> Result<ExitCode, Failure> {
         CliCommand::Push(options) => push::run(&options).await?,
         CliCommand::Tasks(options) => tasks::run(&options).await?,
         CliCommand::Show(options) => show::run(&options).await?,
+        CliCommand::Cancel(options) => change::cancel(&options).await?,
+        CliCommand::Restart(options) => change::restart(&options).await?,
+        CliCommand::Defer(options) => change::defer(&options).await?,
+        CliCommand::Pause(options) => pause::run(&options, true).await?,
+        CliCommand::Resume(options) => pause::run(&options, false).await?,
+        CliCommand::Stop(options) => stop::stop(&options).await?,
+        CliCommand::Start(options) => stop::start(&options).await?,
+        CliCommand::Config(options) => config::run(&options).await?,
+        CliCommand::Migrate(options) => migrate::run(&options).await?,
+        CliCommand::Uninstall(options) => uninstall::run(&options).await?,
+        CliCommand::Completions(options) => generated::completions(&options)?,
+        CliCommand::Man(options) => generated::man(&options)?,
         CliCommand::Demo(options) => return Ok(demo::run(&options).await?),
         CliCommand::Bench(options) => return Ok(bench::run(&options).await?),
     };

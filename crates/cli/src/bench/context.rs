@@ -7,11 +7,12 @@ use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use pgasync_pg::{ConnectionSettings, Session};
 
+use super::arguments::{BenchArgs, Scenario};
 use super::reference::{Reference, ReferenceRate};
 use super::report::{Machine, Report};
 use super::results::{Case, Results};
 use super::{cpu, databases};
-use crate::args::{BenchArgs, EngineName, Scenario};
+use crate::args::EngineName;
 use crate::server::error_text;
 
 /// Connections of the server that a measurement needs beside those of the workers.

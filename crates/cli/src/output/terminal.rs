@@ -1,7 +1,7 @@
 //! What the terminal is: its width, and whether it takes colours and progress.
 
 use std::env;
-use std::io::{IsTerminal, stderr, stdout};
+use std::io::{IsTerminal, stderr, stdin, stdout};
 
 /// The width of a table that no terminal shows and for which COLUMNS is not set.
 const WIDTH_DEFAULT: u16 = 110;
@@ -23,6 +23,11 @@ pub(crate) fn has_colours() -> bool {
 /// Whether progress may be drawn on standard error.
 pub(crate) fn has_progress() -> bool {
     stderr().is_terminal() && !no_color()
+}
+
+/// Whether a question can be asked and answered.
+pub(crate) fn is_interactive() -> bool {
+    stdin().is_terminal() && stderr().is_terminal()
 }
 
 /// <https://no-color.org>, and terminals that know no escape sequences.

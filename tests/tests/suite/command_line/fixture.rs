@@ -47,8 +47,8 @@ pub(super) fn with_input(words: &[&str], more: &[&str], input: &str) -> Ran {
     let (command, rest) = words.split_first().expect("a command");
     let mut process = Command::new("pgasync")
         .arg(command)
-        .args(more)
         .args(rest)
+        .args(more)
         .env_remove("COLUMNS")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -85,4 +85,37 @@ pub(super) async fn role(database: &Database, grants: &str) -> (String, String) 
     database.run(&format!("create role {role} login; {}", grants.replace("ROLE", &role))).await;
     let conninfo = database.conninfo().replace("user=postgres", &format!("user={role}"));
     (role, conninfo)
+}
+
+/// Runs the program in a pseudo-terminal of this width, with `input` typed into it. Its two outputs are
+/// one there.
+pub(super) fn in_terminal(words: &[&str], columns: u16, input: &str) -> Ran {
+    const DRIVER: &str = "
+import fcntl, os, pty, struct, sys, termios
+columns, typed, words = int(sys.argv[1]), sys.argv[2].encode(), sys.argv[3:]
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(words[0], words)
+fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack('HHHH', 40, columns, 0, 0))
+os.write(terminal, typed)
+try:
+    while True:
+        read = os.read(terminal, 65536)
+        if not read:
+            break
+        os.write(1, read)
+except OSError:
+    pass
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+";
+    let ran = Command::new("python3")
+        .args(["-c", DRIVER, &columns.to_string(), input, "pgasync"])
+        .args(words)
+        .env_remove("COLUMNS")
+        .env("TERM", "xterm")
+        .stdin(Stdio::null())
+        .output()
+        .expect("python3 has pseudo-terminals");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ran { code: ran.status.code(), stdout: text(&ran.stdout), stderr: text(&ran.stderr) }
 }

@@ -91,3 +91,17 @@ comment on function async.standby_sessions() is
   'The number of sessions of pgasync run in this database that do not lead.';
 comment on function async.await_ends(bigint[], timestamptz) is
   'Waits until tasks have ended. async.wait_for(bigint[], interval) calls it.';
+comment on function async.set_target(text, jsonb) is
+  'Adds a target, or changes the given settings of one and revives it. Other targets stay as they are.';
+comment on function async.retire_target(text) is
+  'Retires a target: it refuses new tasks, finishes those that it has, and keeps its history.';
+comment on function async.set_pool(text, int, jsonb) is
+  'Adds a concurrency pool, or changes the given settings of one and revives it. Other pools stay as they are.';
+comment on function async.set_control(jsonb) is
+  'Changes the given settings of async.control. The others stay as they are.';
+comment on function async.configuration() is
+  'The present configuration as a document for async.configure, with masked passwords.';
+comment on function async.change_part_as(name, bytea, text, text, jsonb) is
+  'async.set_target and async.set_pool for the role that read the ticket from async.caller.';
+comment on function async.refuse_configuration(text, text) is
+  'Raises the error with which async.configure refuses a document.';
