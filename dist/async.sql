@@ -386,6 +386,29 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0028_client_receipts.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0028_client_receipts') then
+    execute $ddl$
+-- The query writes a receipt at its target. Null for other tasks.
+alter table async.task add column receipt bool;
+alter type async.push_options_t add attribute receipt bool;
+
+-- They have another argument.
+drop function if exists
+  async.push(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text, text, text, text, bool),
+  async.push_each(text, text[], int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text, text, text,
+    text, bool);
+drop procedure if exists
+  async.run(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text, text, text, text, bool,
+    jsonb);
+$ddl$;
+    insert into async.migration (migration) values ('0028_client_receipts');
+  end if;
+end
+$migrate$;
+
 -- common/lock_class
 -- Purpose: the first key of the advisory locks of earlier versions. A leader of such a version asks
 --   for it when it falls asleep, before it notices that the schema was replaced.
@@ -1395,7 +1418,8 @@ create or replace function async.push(
   unique_while text default null,
   on_conflict text default null,
   retry text default null,
-  keep_result bool default null) returns bigint
+  keep_result bool default null,
+  receipt bool default null) returns bigint
 language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -1407,7 +1431,7 @@ begin
       'query', _query, 'target', _target, 'priority', priority, 'concurrency_pool', concurrency_pool,
       'timeout', timeout, 'task_data', task_data, 'track_yielded', track_yielded, 'source', source,
       'run_at', run_at, 'expires_at', expires_at, 'unique_key', unique_key, 'unique_while', unique_while,
-      'on_conflict', on_conflict, 'retry', retry, 'keep_result', keep_result)), null) p);
+      'on_conflict', on_conflict, 'retry', retry, 'keep_result', keep_result, 'receipt', receipt)), null) p);
 end
 $function$;
 
@@ -1431,7 +1455,8 @@ create or replace function async.push_each(
   unique_while text default null,
   on_conflict text default null,
   retry text default null,
-  keep_result bool default null) returns setof bigint
+  keep_result bool default null,
+  receipt bool default null) returns setof bigint
 language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -1440,7 +1465,7 @@ declare
     'query', _query, 'priority', priority, 'concurrency_pool', concurrency_pool, 'timeout', timeout,
     'task_data', task_data, 'track_yielded', track_yielded, 'source', source, 'run_at', run_at,
     'expires_at', expires_at, 'unique_key', unique_key, 'unique_while', unique_while, 'on_conflict', on_conflict,
-    'retry', retry, 'keep_result', keep_result);
+    'retry', retry, 'keep_result', keep_result, 'receipt', receipt);
 begin
   return query
     select p.task_id
@@ -2083,6 +2108,7 @@ create or replace procedure async.run(
   on_conflict text default null,
   retry text default null,
   keep_result bool default true,
+  receipt bool default null,
   inout _result jsonb default null)
 language plpgsql security invoker
 as $procedure$
@@ -2099,7 +2125,7 @@ begin
   end;
   perform async.check_run(v_refusal);
   v_task := async.push(_query, _target, priority, concurrency_pool, timeout, task_data, track_yielded, source, run_at,
-    expires_at, unique_key, unique_while, on_conflict, retry, keep_result);
+    expires_at, unique_key, unique_while, on_conflict, retry, keep_result, receipt);
   commit;
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   loop
@@ -2140,8 +2166,8 @@ declare
     change_schedule_as}';
   c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server_as,log,tail,tail_once,
     worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,references_secret,leader_exists,
-    discover_lanes,pool_limit,leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session,
-    change_part_as,set_target,retire_target,refuse_configuration,set_pool,set_control,configuration}';
+    discover_lanes,pool_limit,leader_session,standby_sessions,lane_backlog,waits_for_launch,waits_for_offer,write_off_session,
+    change_part_as,set_target,retire_target,refuse_configuration,set_pool,set_control,configuration,target_setup}';
   -- Columns that only the owner can read.
   c_secrets constant name[] := '{connection_string,self_connection_string,secret}';
   v_statement text;
@@ -2606,6 +2632,9 @@ comment on column async.task.schedule is
   'The schedule that pushed the task. Null for a task that a client pushed.';
 comment on column async.task.scheduled_for is
   'The time of the schedule for which it pushed the task. Null without a schedule.';
+comment on column async.task.receipt is
+  'True when the query writes a receipt at its target, which says how a lost run ended. Null for '
+  'other tasks.';
 comment on column async.task.keep_result_for is
   'The role that pushed the task with keep_result, and may read its result. Null for tasks whose '
   'rows are not kept.';
@@ -2681,11 +2710,11 @@ comment on function async.push_many(jsonb) is
   'has its unique key already, and whether it is such a duplicate. Raises PA010 to PA01K and PA082 '
   'with the element, and then pushes nothing.';
 comment on function async.push(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text,
-    text, text, text, bool) is
+    text, text, text, bool, bool) is
   'Pushes one task with options and returns its id, or that of the task that has its unique key '
   'already. Raises what async.push_many raises.';
 comment on function async.push_each(text, text[], int, text, interval, jsonb, bool, text, timestamptz, timestamptz,
-    text, text, text, text, bool) is
+    text, text, text, text, bool, bool) is
   'Pushes one query to each of some targets, with the same options. Returns the ids in the order of '
   'the targets. Raises what async.push_many raises.';
 comment on function async.targets(text) is
@@ -2728,7 +2757,7 @@ comment on function async.forward_get_result(bigint) is 'async.get_result on a c
 comment on function async.may_read_result(text) is
   'True when the caller may read the results of the tasks that a role has pushed.';
 comment on procedure async.run(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text,
-    text, text, text, bool, jsonb) is
+    text, text, text, bool, bool, jsonb) is
   'Pushes a task, commits, waits for its end, and returns its rows in _result. Raises the error of '
   'the task with its SQLSTATE, or PA055; PA054 inside a transaction block, PA051 above READ '
   'COMMITTED, PA056 if the task succeeded and its rows are not available. Warns (PA057) if rows are '

@@ -23,6 +23,8 @@ pub(crate) struct TargetBackend {
     pub(crate) pid: i32,
     pub(crate) backend_start: String,
     pub(crate) server: ServerIdentity,
+    /// A query with a receipt ran on it.
+    pub(crate) has_receipts: bool,
     /// The limit for one attempt to signal or fence the backend.
     pub(crate) attempt_max: Duration,
 }
@@ -62,6 +64,7 @@ impl TargetBackend {
             server_started: self.server.started.clone(),
             system_identifier: self.server.system_identifier.clone(),
             left_alone: false,
+            has_receipts: self.has_receipts,
         }
     }
 }

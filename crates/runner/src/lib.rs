@@ -36,6 +36,7 @@ mod events;
 mod fence;
 mod leader;
 mod leader_writer;
+mod old_receipts;
 mod publish;
 mod review;
 mod run;

@@ -53,6 +53,8 @@ struct SessionEntry {
     outdated: bool,
     /// It is a session at the server database itself, of a member of the owner.
     at_self: bool,
+    /// A query with a receipt ran on it.
+    has_receipts: bool,
 }
 
 impl TargetSessions {
@@ -133,6 +135,7 @@ impl TargetSessions {
             busy: None,
             outdated: false,
             at_self: false,
+            has_receipts: false,
         };
         self.entries.insert(session, entry);
         Ok(())
@@ -147,7 +150,7 @@ impl TargetSessions {
     }
 
     /// `application_name` of a session of this leader.
-    fn name(&self, suffix: impl std::fmt::Display) -> String {
+    pub(crate) fn name(&self, suffix: impl std::fmt::Display) -> String {
         format!("pgasync/{}/{}/{suffix}", self.server_id, self.election)
     }
 
@@ -210,6 +213,7 @@ impl TargetSessions {
             && let Some(handle) = &entry.handle
         {
             entry.busy = Some((query.task, now));
+            entry.has_receipts |= query.receipt;
             handle.send(query);
         }
     }
@@ -259,6 +263,7 @@ impl TargetSessions {
             backend_start: opened.backend_start.clone(),
             attempt_max: self.timeouts.target_signal,
             server: opened.server.clone(),
+            has_receipts: entry.has_receipts,
         })
     }
 
@@ -311,7 +316,7 @@ impl TargetSessions {
 }
 
 /// The settings of a target. The `PG*` variables of this process give no address, user or password.
-fn target_settings(server: &ConnectionSettings, string: &str) -> Result<ConnectionSettings, String> {
+pub(crate) fn target_settings(server: &ConnectionSettings, string: &str) -> Result<ConnectionSettings, String> {
     server
         .target(string)
         .map(|settings| settings.for_long().with_row_limit(TARGET_ROWS))
@@ -320,6 +325,6 @@ fn target_settings(server: &ConnectionSettings, string: &str) -> Result<Connecti
 
 /// The server as a target: at the address where this process reaches it, as the user that the
 /// string names.
-fn self_settings(server: &ConnectionSettings, string: &str) -> Result<ConnectionSettings, String> {
+pub(crate) fn self_settings(server: &ConnectionSettings, string: &str) -> Result<ConnectionSettings, String> {
     server.as_user_of(string).map(|settings| settings.for_long()).map_err(|error| error.to_string())
 }

@@ -104,6 +104,47 @@ async fn keeps_the_limit_on_starts<A: Engine, B: Engine>() {
         .await;
 }
 
+/// Engines are terminated in the middle of tasks with receipts. Each has its effect once, and none has an
+/// unknown outcome.
+async fn resolves_receipts<A: Engine, B: Engine>() {
+    let (database, target) = fixture().await;
+    database.run("delete from async.task").await;
+    let setup = database.text("select async.target_setup('there')").await.expect("a text");
+    target.session().batch_execute(&setup).await.expect("the SQL of target_setup");
+    let there = json!({ "target": "there", "connection_string": target.conninfo(), "receipts": true });
+    let policy = json!({ "retry_policy": "again", "max_attempts": 100, "delay": "0 s", "delay_max": "0 s" });
+    database.configure(&json!({ "targets": [there], "retry_policies": [policy] })).await;
+    let push = format!(
+        "select count(*) from async.push_each(
+            'insert into ledger (mark) select ''##flow.TASK_ID##''; select pg_sleep(0.05)',
+            array_fill('there'::text, array[{TASKS}]), receipt => true, retry => 'again')"
+    );
+    database.run(&push).await;
+    for _ in 0..2 {
+        let mut first = A::attach(&database);
+        first.start_forced().await;
+        first.wait_until_leading().await;
+        busy(&database).await;
+        first.terminate().await;
+        let mut second = B::attach(&database);
+        second.start_forced().await;
+        second.wait_until_leading().await;
+        busy(&database).await;
+        second.terminate().await;
+    }
+    let mut last = A::attach(&database);
+    last.start_forced().await;
+    last.wait_until_leading().await;
+    database.wait_until_finished().await;
+    database.assert_holds("select bool_and(finish_status = 'FINISHED') from async.task").await;
+    let sql = "select count(*), count(distinct mark) from ledger";
+    let row = target.session().query_one(sql, &[]).await.expect("a ledger");
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (TASKS, TASKS));
+    let sql = "select count(*) from pgasync.receipt where not voided";
+    assert_eq!(target.session().query_one(sql, &[]).await.expect("receipts").get::<_, i64>(0), TASKS);
+    database.wait_for("select coalesce(sum(workers), 0) = 0 from async.concurrency_pool_tracker").await;
+}
+
 /// The rows of tasks that run during the change of the engine are kept, and no result is that of another
 /// task. A task whose outcome is unknown has none.
 async fn keeps_the_results<A: Engine, B: Engine>(by_force: bool) {
@@ -254,4 +295,14 @@ async fn rust_comes_back_when_its_session_is_ended() {
     assert!(target.repeated_marks().await.is_empty());
     assert_eq!(engine.stop().await, Outcome::Returned);
     database.assert_holds("select goodbye from async.leader").await;
+}
+
+#[tokio::test]
+async fn rust_and_sql_resolve_receipts() {
+    resolves_receipts::<RustEngine, SqlEngine>().await;
+}
+
+#[tokio::test]
+async fn sql_and_rust_resolve_receipts() {
+    resolves_receipts::<SqlEngine, RustEngine>().await;
 }

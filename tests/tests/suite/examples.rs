@@ -42,3 +42,15 @@ async fn the_examples_of_schedules_run() {
     assert!(executed.len() >= 6 && reasons.len() == 1, "{} blocks, skipped: {reasons:?}", executed.len());
     database.assert_holds("select count(*) = 6 and bool_and(next_time > now()) from async.v_schedule").await;
 }
+
+#[tokio::test]
+async fn the_examples_of_receipts_run() {
+    let database = Database::create().await;
+    let (executed, reasons) = blocks(include_str!("../../../docs/receipts.md"));
+    for (line, block) in &executed {
+        let done = database.session().batch_execute(block).await;
+        done.unwrap_or_else(|error| panic!("docs/receipts.md:{line}: {error}\n{block}"));
+    }
+    assert!(executed.len() == 4 && reasons.is_empty(), "{} blocks, skipped: {reasons:?}", executed.len());
+    database.assert_holds("select count(*) = 3 and bool_and(receipt) from async.task").await;
+}

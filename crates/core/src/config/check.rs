@@ -29,6 +29,7 @@ impl ControlEntry {
         within_a_day(self.idle_sleep, &at("idle_sleep"))?;
         not_negative(self.light_maintenance_sleep, &at("light_maintenance_sleep"))?;
         routines(self.loop_routines.as_deref(), &at("loop_routines"))?;
+        not_negative(self.receipt_keep, &at("receipt_keep"))?;
         result_bytes(self.result_bytes_max, &at("result_bytes_max"))?;
         at_least(self.self_concurrency, 1, &at("self_concurrency"))?;
         own_connection(self.self_connection_string.as_deref(), &at("self_connection_string"))?;

@@ -58,6 +58,8 @@ pub struct Control {
     pub default_retry: Option<String>,
     /// The most bytes of the rows that are kept of one task; 1024 to 16777216. Default: 1048576.
     pub result_bytes_max: u32,
+    /// How long receipts stay at their targets after their tasks have ended. Default: 7 days.
+    pub receipt_keep: Span,
 }
 
 impl Default for Control {
@@ -85,6 +87,7 @@ impl Default for Control {
             takeover_grace: Span::seconds(10),
             default_retry: None,
             result_bytes_max: 1 << 20,
+            receipt_keep: DAY.times(7),
         }
     }
 }
@@ -122,6 +125,7 @@ impl Control {
             (&mut self.default_timeout, given.default_timeout),
             (&mut self.target_patience, given.target_patience),
             (&mut self.takeover_grace, given.takeover_grace),
+            (&mut self.receipt_keep, given.receipt_keep),
         ] {
             set(place, given.as_ref());
         }
@@ -151,6 +155,7 @@ impl Control {
             takeover_grace: Some(self.takeover_grace),
             default_retry: self.default_retry.clone(),
             result_bytes_max: Some(i64::from(self.result_bytes_max)),
+            receipt_keep: Some(self.receipt_keep),
         }
     }
 }

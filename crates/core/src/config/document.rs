@@ -77,6 +77,8 @@ pub struct ControlEntry {
     pub default_retry: Option<String>,
     /// The most bytes of the rows that are kept of one task; 1024 to 16777216.
     pub result_bytes_max: Option<i64>,
+    /// How long receipts stay at their targets after their tasks have ended.
+    pub receipt_keep: Option<Span>,
 }
 
 /// An element of `targets`. A field that is `None` keeps its value; for a new target it gets its
@@ -103,6 +105,8 @@ pub struct TargetEntry {
     pub concurrency_track_yielded: Option<bool>,
     /// Each task starts in a clean session. Default: true.
     pub session_reset: Option<bool>,
+    /// The target has the table for the receipts of tasks. Default: false.
+    pub receipts: Option<bool>,
     /// The tags of the target, by which `async.targets` finds it. Default: none.
     pub tags: Option<Vec<String>>,
     /// The retry policy of tasks that name none; `none` is none. Default: that of `control`.
@@ -193,6 +197,8 @@ pub struct ScheduleEntry {
     pub retry: Option<String>,
     /// How long after its push a task expires; above zero.
     pub expires_after: Option<Span>,
+    /// Its tasks have receipts.
+    pub receipt: Option<bool>,
     /// It does not fire.
     pub paused: Option<bool>,
 }

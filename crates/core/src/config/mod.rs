@@ -87,6 +87,8 @@ pub struct TargetConfiguration {
     pub concurrency_track_yielded: bool,
     /// Each task starts in a clean session.
     pub session_reset: bool,
+    /// It has the table for the receipts of tasks.
+    pub receipts: bool,
     /// The tags, by which `async.targets` finds it.
     pub tags: Vec<String>,
     /// The retry policy of tasks that name none; `None` is that of `control`.
@@ -200,6 +202,7 @@ impl Configuration {
                 max_sessions: target.max_sessions.map(i64::from),
                 concurrency_track_yielded: Some(target.concurrency_track_yielded),
                 session_reset: Some(target.session_reset),
+                receipts: Some(target.receipts),
                 tags: Some(target.tags.clone()),
                 default_retry: target.default_retry.clone(),
                 retired: Some(target.retired),
@@ -360,6 +363,7 @@ impl TargetConfiguration {
             max_sessions: None,
             concurrency_track_yielded: false,
             session_reset: true,
+            receipts: false,
             tags: Vec::new(),
             default_retry: None,
             retired: false,
@@ -376,6 +380,7 @@ impl TargetConfiguration {
         self.max_sessions = entry.max_sessions.map(size_of).or(self.max_sessions);
         self.concurrency_track_yielded = entry.concurrency_track_yielded.unwrap_or(self.concurrency_track_yielded);
         self.session_reset = entry.session_reset.unwrap_or(self.session_reset);
+        self.receipts = entry.receipts.unwrap_or(self.receipts);
         if let Some(tags) = &entry.tags {
             self.tags.clone_from(tags);
         }

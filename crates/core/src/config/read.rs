@@ -51,7 +51,7 @@ enum ValueKind {
     Reported,
 }
 
-const CONTROL: [(&str, ValueKind); 27] = [
+const CONTROL: [(&str, ValueKind); 28] = [
     ("enabled", ValueKind::Flag),
     ("workers", ValueKind::Positive),
     ("idle_sleep", ValueKind::Seconds),
@@ -73,6 +73,7 @@ const CONTROL: [(&str, ValueKind); 27] = [
     ("takeover_grace", ValueKind::Interval),
     ("default_retry", ValueKind::Name),
     ("result_bytes_max", ValueKind::ResultBytes),
+    ("receipt_keep", ValueKind::Interval),
     ("last_heavy_maintenance", ValueKind::Reported),
     ("last_light_maintenance", ValueKind::Reported),
     ("running_since", ValueKind::Reported),
@@ -81,7 +82,7 @@ const CONTROL: [(&str, ValueKind); 27] = [
     ("trigger_search_path", ValueKind::Reported),
 ];
 
-const TARGET: [(&str, ValueKind); 12] = [
+const TARGET: [(&str, ValueKind); 13] = [
     ("target", ValueKind::Name),
     ("max_workers", ValueKind::Size),
     ("max_concurrency", ValueKind::Size),
@@ -91,6 +92,7 @@ const TARGET: [(&str, ValueKind); 12] = [
     ("max_sessions", ValueKind::Positive),
     ("concurrency_track_yielded", ValueKind::Flag),
     ("session_reset", ValueKind::Flag),
+    ("receipts", ValueKind::Flag),
     ("tags", ValueKind::Tags),
     ("default_retry", ValueKind::Name),
     ("retired", ValueKind::Flag),
@@ -118,7 +120,7 @@ const RETRY_POLICY: [(&str, ValueKind); 11] = [
     ("may_run_twice", ValueKind::Flag),
 ];
 
-const SCHEDULE: [(&str, ValueKind); 27] = [
+const SCHEDULE: [(&str, ValueKind); 28] = [
     ("schedule", ValueKind::Name),
     ("when", ValueKind::Text),
     ("time_zone", ValueKind::Name),
@@ -134,6 +136,7 @@ const SCHEDULE: [(&str, ValueKind); 27] = [
     ("source", ValueKind::Name),
     ("retry", ValueKind::Name),
     ("expires_after", ValueKind::Timeout),
+    ("receipt", ValueKind::Flag),
     ("paused", ValueKind::Flag),
     ("owner", ValueKind::Reported),
     ("configured", ValueKind::Reported),
@@ -212,6 +215,7 @@ pub(super) fn control(json: &Value) -> Result<ControlEntry, Refused> {
         takeover_grace: given.span("takeover_grace"),
         default_retry: given.text("default_retry"),
         result_bytes_max: given.number("result_bytes_max"),
+        receipt_keep: given.span("receipt_keep"),
     })
 }
 
@@ -226,6 +230,7 @@ fn target(given: &Checked) -> TargetEntry {
         max_sessions: given.number("max_sessions"),
         concurrency_track_yielded: given.flag("concurrency_track_yielded"),
         session_reset: given.flag("session_reset"),
+        receipts: given.flag("receipts"),
         tags: given.texts("tags"),
         default_retry: given.text("default_retry"),
         retired: given.flag("retired"),
@@ -275,6 +280,7 @@ fn schedule(given: &Checked) -> ScheduleEntry {
         source: given.text("source"),
         retry: given.text("retry"),
         expires_after: given.span("expires_after"),
+        receipt: given.flag("receipt"),
         paused: given.flag("paused"),
     }
 }

@@ -40,6 +40,8 @@ pub struct ScheduleConfiguration {
     pub retry: Option<String>,
     /// How long after its push a task expires; `None` is never.
     pub expires_after: Option<Span>,
+    /// Its tasks have receipts; `None` is no.
+    pub receipt: Option<bool>,
     /// It does not fire.
     pub paused: bool,
 }
@@ -61,6 +63,7 @@ impl ScheduleConfiguration {
             source: None,
             retry: None,
             expires_after: None,
+            receipt: None,
             paused: false,
         }
     }
@@ -81,6 +84,7 @@ impl ScheduleConfiguration {
         self.source = given.source.or_else(|| self.source.clone());
         self.retry = given.retry.or_else(|| self.retry.clone());
         self.expires_after = given.expires_after.or(self.expires_after);
+        self.receipt = given.receipt.or(self.receipt);
         self.paused = given.paused.unwrap_or(self.paused);
     }
 
@@ -102,6 +106,7 @@ impl ScheduleConfiguration {
             source: own.source,
             retry: own.retry,
             expires_after: own.expires_after,
+            receipt: own.receipt,
             paused: Some(own.paused),
         }
     }

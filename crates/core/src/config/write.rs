@@ -60,7 +60,8 @@ impl From<&ControlEntry> for Value {
             .interval("target_patience", entry.target_patience)
             .interval("takeover_grace", entry.takeover_grace)
             .with("default_retry", entry.default_retry.clone())
-            .with("result_bytes_max", entry.result_bytes_max);
+            .with("result_bytes_max", entry.result_bytes_max)
+            .interval("receipt_keep", entry.receipt_keep);
         Self::Object(object.0)
     }
 }
@@ -77,6 +78,7 @@ impl From<&TargetEntry> for Value {
             .with("max_sessions", entry.max_sessions)
             .with("concurrency_track_yielded", entry.concurrency_track_yielded)
             .with("session_reset", entry.session_reset)
+            .with("receipts", entry.receipts)
             .with("tags", entry.tags.clone())
             .with("default_retry", entry.default_retry.clone())
             .with("retired", entry.retired);
@@ -133,6 +135,7 @@ impl From<&ScheduleEntry> for Value {
             .with("source", entry.source.clone())
             .with("retry", entry.retry.clone())
             .interval("expires_after", entry.expires_after)
+            .with("receipt", entry.receipt)
             .with("paused", entry.paused);
         Self::Object(object.0)
     }

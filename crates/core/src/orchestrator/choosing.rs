@@ -158,7 +158,8 @@ impl Scheduler {
     fn mark_ahead(&mut self, pool: &PoolName, marks_max: u32) {
         while let Some(position) = self.claims_ahead.first_unmarked(pool, marks_max) {
             let Some(tracked) = self.tracked.known(position.task) else { return };
-            if !self.tracked.fits_text(tracked.text_bytes, &self.cx) {
+            // A receipt is noted with the session that may write it.
+            if tracked.task().options.receipt || !self.tracked.fits_text(tracked.text_bytes, &self.cx) {
                 return;
             }
             self.update(position.task, |tracked| tracked.set_marked(Marked::Requested));

@@ -263,6 +263,17 @@ pub enum Input {
         /// The run it is on.
         run: Run,
     },
+    /// A fence found out how a lost run of a task with a receipt ended. Comes before
+    /// [`Input::SessionGone`] of its session, or before [`Input::Fenced`].
+    Resolved {
+        /// The task.
+        task: TaskId,
+        /// The lost run.
+        run: Run,
+        /// Success, if the receipt is there; an error, if it was voided; unknown, if an operator wrote the
+        /// session off.
+        outcome: Outcome,
+    },
     /// A query ended.
     QueryEnded {
         /// The session that ran it.

@@ -184,6 +184,7 @@ impl Orchestrator {
                     scheduler.tracked.sent(task, &mut scheduler.cx);
                 }
             }
+            Input::Resolved { task, run, outcome } => scheduler.resolved(task, run, outcome),
             Input::QueryEnded { session, task, run, outcome } => scheduler.query_ended(session, task, run, outcome),
             Input::SessionLost { session } => scheduler.session_lost(session),
             Input::SessionGone { session } => scheduler.session_gone(session),

@@ -5,7 +5,7 @@ use super::input::TaskSnapshot;
 use super::scheduler::Scheduler;
 use super::sessions::{Probe, SessionState};
 use super::tracked::{LostHost, Marked, TaskSession, Tracked};
-use crate::names::{SessionId, TargetName, TaskId};
+use crate::names::{Run, SessionId, TargetName, TaskId};
 use crate::plan::lane::Head;
 use crate::task::event::{Event, Outcome};
 use crate::task::phase::Phase;
@@ -150,6 +150,16 @@ impl Scheduler {
         }
     }
 
+    /// The receipt of a lost run says how it ended. Its session is about to be known to be gone.
+    pub(super) fn resolved(&mut self, task: TaskId, run: Run, outcome: Outcome) {
+        let is_lost = |tracked: &Tracked| matches!(tracked.session(), TaskSession::Lost { .. });
+        if self.tracked.of_run(task, run).is_some_and(is_lost)
+            && let Some(tracked) = self.tracked.known_mut(task)
+        {
+            tracked.resolved = Some(outcome);
+        }
+    }
+
     /// The session that ran the task's query is known to be gone; `known` is what is known of the
     /// outcome.
     pub(super) fn query_gone(&mut self, task: TaskId, known: String) {
@@ -164,7 +174,8 @@ impl Scheduler {
             return self.update(task, |tracked| tracked.set_session(TaskSession::NotNeeded));
         }
         if let TaskSession::Lost { .. } = tracked.session() {
-            return self.end_query(task, Outcome::Unknown(known));
+            let outcome = tracked.resolved.clone().unwrap_or(Outcome::Unknown(known));
+            return self.end_query(task, outcome);
         }
         let (lane, position, found) = (tracked.lane.clone(), tracked.position, tracked.task().clone());
         if let Phase::Yielded { tracked: true, .. } | Phase::Pulled { .. } = found.phase {

@@ -50,6 +50,8 @@ pub struct TaskOptions {
     pub expires_at: Option<Timestamp>,
     /// What follows a failed attempt; `None` for nothing.
     pub retry: Option<Arc<RetryPolicy>>,
+    /// The query writes a receipt, so the outcome of a lost run can be found out.
+    pub receipt: bool,
 }
 
 /// One task: its options, its run, its failed attempts, and its phase.

@@ -47,6 +47,9 @@ pub enum Rejected {
     /// The deadline of the task has not passed, or there is none.
     #[error("the task's deadline has not come")]
     NotOverdue,
+    /// The task has a receipt: a lost run waits for what it says.
+    #[error("the task has a receipt, which says how it ends")]
+    HasReceipt,
     /// The task has expired, so it cannot be restarted.
     #[error("the task has expired; push it anew")]
     Expired {

@@ -132,10 +132,10 @@ fn sqlstate(text: &str) -> Option<&str> {
 /// Whether an error may pass by itself.
 ///
 /// Source: the Postgres manual, appendix "PostgreSQL Error Codes". 40003 says that the outcome is
-/// unknown.
+/// unknown. PA216 is a lost run whose receipt was voided.
 fn is_transient(code: &str) -> bool {
     ["08", "40", "53"].iter().any(|class| code.starts_with(class)) && code != "40003"
-        || ["55P03", "57P01", "57P02", "57P03"].contains(&code)
+        || ["55P03", "57P01", "57P02", "57P03", "PA216"].contains(&code)
 }
 
 #[cfg(test)]
@@ -172,6 +172,8 @@ mod tests {
             ("53300: too many", true),
             ("55P03: locked", true),
             ("57P03: starting", true),
+            ("PA216: voided", true),
+            ("PA215: a reference", false),
             ("57014: canceled", false),
             ("22012: division by zero", true),
             ("P0001: raised", true),

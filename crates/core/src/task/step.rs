@@ -167,6 +167,7 @@ impl Task {
                 self.current(*run)?;
                 Ok(self.ended(intention, outcome, now))
             }
+            Event::Abandon { .. } if self.options.receipt => Err(Rejected::HasReceipt),
             Event::Abandon { known } => {
                 passed(times_up, now)?;
                 Ok(self.abandoned(intention, known, now))

@@ -2,7 +2,8 @@
 //!
 //! A backend is gone when the server at which it was opened does not list it, or when the server
 //! that answers has replaced that server (`async.is_replaced`). Any other answer leaves its state
-//! unknown.
+//! unknown. The receipts of a backend that is gone are resolved over the same connection. Otherwise it
+//! does not count as gone.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use pgasync_pg::{ConnectionSettings, Session};
 use pgasync_store::{OldSession, replaced_sessions};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::receipts::{ResolvedReceipt, resolve_receipts};
 use super::{FenceContext, connect, connect_to_server};
 use crate::session_identity::SessionIdentity;
 
@@ -34,12 +36,15 @@ pub(crate) struct BackendIdentity {
     /// The backend may belong to another server: the attempt looks for it and does not terminate
     /// it.
     pub(crate) left_alone: bool,
+    /// A query with a receipt may have run on it.
+    pub(crate) has_receipts: bool,
 }
 
 /// The outcome of an attempt for one backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FenceOutcome {
-    Gone,
+    /// It is gone, and its receipts are resolved.
+    Gone(Vec<ResolvedReceipt>),
     /// It lives, and may belong to another server.
     LeftAlone,
     /// Its server answers, and does not let the backend be ended, or has not ended it yet.
@@ -55,7 +60,7 @@ impl FenceOutcome {
 
     pub(super) fn error(&self) -> Option<&str> {
         match self {
-            Self::Gone | Self::LeftAlone => None,
+            Self::Gone(_) | Self::LeftAlone => None,
             Self::Refused(error) | Self::Unreached(error) => Some(error),
         }
     }
@@ -71,6 +76,7 @@ impl From<&OldSession> for BackendIdentity {
             server_started: old.server_started.clone(),
             system_identifier: old.system_identifier.clone(),
             left_alone: old.left_alone,
+            has_receipts: true,
         }
     }
 }
@@ -154,15 +160,40 @@ impl FenceAttempt<'_> {
             replaced.map_err(|error| error.to_string())?
         };
         let left = terminate_and_wait(session, &here).await?;
+        let is_replaced = |number: &i64| replaced.contains(number);
+        let gone = backends.iter().filter(|backend| {
+            backend.has_receipts
+                && if backend.was_opened_at(found) {
+                    !left.contains(&backend.pid)
+                } else {
+                    backend.session_number.as_ref().is_some_and(is_replaced)
+                }
+        });
+        let numbers: Vec<i64> = gone.filter_map(|backend| backend.session_number).collect();
+        let resolved = if numbers.is_empty() {
+            Ok(Vec::new())
+        } else {
+            resolve_receipts(session, &found.server, &self.context.server, &numbers).await
+        };
+        let gone = |backend: &BackendIdentity| match &resolved {
+            Err(error) if backend.has_receipts => {
+                FenceOutcome::Refused(format!("it is gone, and its receipt cannot be resolved: {error}"))
+            }
+            resolved => {
+                let all = resolved.iter().flatten();
+                let its = all.filter(|(number, _)| Some(*number) == backend.session_number);
+                FenceOutcome::Gone(its.map(|(_, resolved)| resolved.clone()).collect())
+            }
+        };
         let outcome = |backend: &BackendIdentity| {
             if !backend.was_opened_at(found) {
                 return match backend.session_number {
-                    Some(number) if replaced.contains(&number) => FenceOutcome::Gone,
+                    Some(number) if replaced.contains(&number) => gone(backend),
                     _ => FenceOutcome::Unreached(another_server(found)),
                 };
             }
             match (left.contains(&backend.pid), backend.left_alone) {
-                (false, _) => FenceOutcome::Gone,
+                (false, _) => gone(backend),
                 (true, true) => FenceOutcome::LeftAlone,
                 (true, false) => FenceOutcome::Refused("it is still there, although it was asked to end".to_owned()),
             }

@@ -7,6 +7,7 @@
 mod attempt;
 mod messages;
 mod older_epochs;
+mod receipts;
 mod session;
 
 use std::panic::AssertUnwindSafe;

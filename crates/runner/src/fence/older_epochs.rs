@@ -1,12 +1,13 @@
 //! Fencing every session that leaders of older epochs have registered at a target.
 
 use futures_util::future::join_all;
-use pgasync_core::Epoch;
+use pgasync_core::{Epoch, Input};
 use pgasync_pg::ConnectionSettings;
 use pgasync_store::{OldSession, note_lost, old_sessions};
 
 use super::attempt::{FenceAttempt, FenceOutcome};
 use super::messages::{cannot_be_ended, left_alone};
+use super::receipts::{ResolvedReceipt, written_off_receipts};
 use super::{
     BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, FenceContext, back_off, connect_to_server, is_logged, within_limit,
 };
@@ -18,7 +19,7 @@ use crate::target_session::TARGET_ROWS;
 pub(crate) async fn fence_older_epochs(context: FenceContext, before: Epoch, events: EventSender) {
     let (mut wait, mut unreached_is_reported, mut left_alone_is_logged) = (BACKOFF_FIRST, false, false);
     for attempt_number in 1.. {
-        let (error, left) = match within_limit(context.attempt_max, fence_once(&context, before)).await {
+        let (error, left) = match within_limit(context.attempt_max, fence_once(&context, before, &events)).await {
             Ok(Fenced { numbers, left }) if left.is_empty() => {
                 let _ = events.send(LeaderEvent::Fenced { target: context.target, numbers });
                 return;
@@ -67,8 +68,19 @@ struct Fenced {
     left: Vec<(OldSession, FenceOutcome)>,
 }
 
-async fn fence_once(context: &FenceContext, before: Epoch) -> Result<Fenced, String> {
+async fn fence_once(context: &FenceContext, before: Epoch, events: &EventSender) -> Result<Fenced, String> {
+    let emit = |resolved: Vec<ResolvedReceipt>| {
+        for receipt in resolved {
+            let _ = events.send(LeaderEvent::Core(Input::from(receipt)));
+        }
+    };
     let old = registered_sessions(context, before).await?;
+    let written_off: Vec<i64> = old.iter().filter(|old| old.written_off).map(|old| old.number).collect();
+    if !written_off.is_empty() {
+        let server = connect_to_server(&context.server).await?;
+        emit(written_off_receipts(&server, &written_off).await?);
+        server.close().await;
+    }
     let numbers = old.iter().map(|old| old.number).collect();
     // Sessions with the same address and role share a connection.
     let mut groups: Vec<(Vec<ConnectionSettings>, Vec<OldSession>)> = Vec::new();
@@ -86,9 +98,16 @@ async fn fence_once(context: &FenceContext, before: Epoch) -> Result<Fenced, Str
     let attempts = groups.into_iter().map(|(addresses, sessions)| async move {
         let backends: Vec<BackendIdentity> = sessions.iter().map(BackendIdentity::from).collect();
         let outcomes = FenceAttempt { context, addresses: &addresses }.end(&backends).await;
-        sessions.into_iter().zip(outcomes).filter(|(_, outcome)| *outcome != FenceOutcome::Gone).collect::<Vec<_>>()
+        sessions.into_iter().zip(outcomes).collect::<Vec<_>>()
     });
-    let left: Vec<(OldSession, FenceOutcome)> = join_all(attempts).await.into_iter().flatten().collect();
+    let mut left: Vec<(OldSession, FenceOutcome)> = Vec::new();
+    for (old, outcome) in join_all(attempts).await.into_iter().flatten() {
+        // An attempt that is repeated for the other sessions finds the same.
+        match outcome {
+            FenceOutcome::Gone(receipts) => emit(receipts),
+            outcome => left.push((old, outcome)),
+        }
+    }
     if !left.is_empty() {
         let lost: Vec<(i64, Option<String>)> =
             left.iter().map(|(old, outcome)| (old.number, outcome.error().map(ToOwned::to_owned))).collect();

@@ -3,20 +3,23 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
-use pgasync_core::SessionId;
+use pgasync_core::{Input, SessionId};
+use pgasync_pg::Session;
 use pgasync_store::{note_lost, registered_session};
 use tokio::time::timeout;
 
 use super::attempt::{FenceAttempt, FenceOutcome};
 use super::messages::cannot_be_ended;
+use super::receipts::{ResolvedReceipt, written_off_receipts};
 use super::{
     BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, BackoffEnd, FenceContext, back_off, connect_to_server, is_logged,
+    within_limit,
 };
 use crate::cancel::TargetBackend;
 use crate::events::{EventSender, LeaderEvent};
 
-/// Repeats the attempt until the session is gone or written off, and then sends
-/// [`LeaderEvent::Gone`].
+/// Repeats the attempt until the session is gone or written off, and then sends what its receipt says, if it
+/// has one, and [`LeaderEvent::Gone`].
 pub(crate) async fn fence_session(
     session: SessionId,
     backend: TargetBackend,
@@ -25,9 +28,13 @@ pub(crate) async fn fence_session(
 ) {
     let (mut wait, mut is_reported) = (BACKOFF_FIRST, false);
     let mut identity = backend.identity();
+    let mut resolved = None;
     for attempt_number in 1.. {
-        let (is_unreached, error) = match fence_once(&backend, &identity, &context).await {
-            FenceOutcome::Gone => break,
+        let (is_unreached, error) = match fence_once(&backend, &mut identity, &context).await {
+            FenceOutcome::Gone(receipts) => {
+                resolved = Some(receipts);
+                break;
+            }
             FenceOutcome::LeftAlone => {
                 debug_assert!(false, "only sessions of older epochs are left alone");
                 (false, None)
@@ -60,13 +67,49 @@ pub(crate) async fn fence_session(
         }
         wait = (wait * 2).min(BACKOFF_LAST);
     }
+    let resolved = match resolved {
+        None if backend.has_receipts => written_off(&backend, &context).await.unwrap_or_default(),
+        resolved => resolved.unwrap_or_default(),
+    };
+    for receipt in resolved {
+        let _ = events.send(LeaderEvent::Core(Input::from(receipt)));
+    }
     let _ = events.send(LeaderEvent::Gone { session });
 }
 
-async fn fence_once(backend: &TargetBackend, identity: &BackendIdentity, context: &FenceContext) -> FenceOutcome {
+/// What is recorded of a run on a session that an operator has written off.
+async fn written_off(backend: &TargetBackend, context: &FenceContext) -> Result<Vec<ResolvedReceipt>, String> {
+    let server = connect_to_server(&context.server).await?;
+    let numbers: Vec<i64> = number(&server, backend).await?.into_iter().collect();
+    let resolved = written_off_receipts(&server, &numbers).await?;
+    server.close().await;
+    Ok(resolved)
+}
+
+/// The number of the session in the registry.
+async fn number(server: &Session, backend: &TargetBackend) -> Result<Option<i64>, String> {
+    let TargetBackend { epoch, target, pid, backend_start, .. } = backend;
+    let found = registered_session(server, *epoch, target, *pid, backend_start).await;
+    Ok(found.map_err(|error| error.to_string())?.map(|found| found.number))
+}
+
+async fn fence_once(backend: &TargetBackend, identity: &mut BackendIdentity, context: &FenceContext) -> FenceOutcome {
+    if backend.has_receipts && identity.session_number.is_none() {
+        // Its receipts are found by this number.
+        let known = async {
+            let server = connect_to_server(&context.server).await?;
+            let number = number(&server, backend).await;
+            server.close().await;
+            number
+        };
+        match within_limit(backend.attempt_max, known).await {
+            Ok(number) => identity.session_number = number,
+            Err(error) => return FenceOutcome::Refused(format!("its receipt cannot be read: {error}")),
+        }
+    }
     let addresses = context.addresses(&backend.settings);
     let attempt = FenceAttempt { context, addresses: &addresses };
-    let ended = AssertUnwindSafe(attempt.end(std::slice::from_ref(identity))).catch_unwind();
+    let ended = AssertUnwindSafe(attempt.end(std::slice::from_ref(&*identity))).catch_unwind();
     match timeout(backend.attempt_max, ended).await {
         Ok(Ok(mut outcomes)) => {
             debug_assert_eq!(outcomes.len(), 1, "one outcome for each backend");

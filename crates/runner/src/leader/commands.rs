@@ -79,16 +79,17 @@ impl Leader {
 
     fn launch(&mut self, task: TaskId, run: Run, session: SessionId) {
         let refuse = |error| Input::QueryEnded { session, task, run, outcome: Outcome::Error(error) };
-        let LaunchText { query: text, may_reach_self, answer_bytes_max } = match self.texts.remove(&(task, run)) {
-            Some(Ok(text)) => text,
-            Some(Err(reason)) => return self.handle(refuse(reason)),
-            None => return self.handle(refuse("the query of the task is gone".to_owned())),
-        };
+        let LaunchText { query: text, may_reach_self, answer_bytes_max, receipt } =
+            match self.texts.remove(&(task, run)) {
+                Some(Ok(text)) => text,
+                Some(Err(reason)) => return self.handle(refuse(reason)),
+                None => return self.handle(refuse("the query of the task is gone".to_owned())),
+            };
         if !may_reach_self && self.sessions.is_at_self(session) {
             return self.handle(refuse(SELF_NOT_GRANTED.to_owned()));
         }
-        // The text for a query whose rows are kept is not the query.
-        let class = if answer_bytes_max.is_some() { QueryClass::Raw } else { classify(&text) };
+        // The text for a query whose rows are kept, or with a receipt, is not the query.
+        let class = if receipt || answer_bytes_max.is_some() { QueryClass::Raw } else { classify(&text) };
         let raw = match class {
             QueryClass::Refused => return self.handle(refuse(format!("PA205: {}", pgasync_core::COPY_REFUSED))),
             QueryClass::Raw => true,
@@ -99,7 +100,7 @@ impl Leader {
         tracing::debug!(task = task.0, session = session.0, "launched");
         let now = self.now().server;
         let sent_at_once = text.len() <= SENT_AT_ONCE_MAX;
-        self.sessions.run(session, Query { task, run, text, reset, answer_bytes_max }, now);
+        self.sessions.run(session, Query { task, run, text, reset, answer_bytes_max, receipt }, now);
         if sent_at_once {
             self.handle(Input::Sent { task, run });
         }

@@ -94,7 +94,7 @@ impl Leader {
         let clock = Arc::new(Mutex::new(clock));
         let mut beside = JoinSet::new();
         beside.spawn(review_queue(server.clone(), events.clone()));
-        beside.spawn(keep_up(server.clone(), session.rows_written(), events.clone()));
+        beside.spawn(keep_up(server.clone(), sessions.name("receipts"), session.rows_written(), events.clone()));
         let writer = LeaderWriter::start(session, server.clone(), timeouts, Arc::clone(&clock), events.clone());
         let mut leader = Self {
             options,

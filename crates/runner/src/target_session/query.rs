@@ -43,6 +43,9 @@ pub(crate) struct Query {
     /// The rows of the query are kept: the text answers one value of at most this many bytes
     /// (`async.keep_query`).
     pub(crate) answer_bytes_max: Option<u64>,
+    /// The text writes a receipt, so the end of the session is not the end of the query: a backend that is
+    /// terminated while it waits for a standby has committed.
+    pub(crate) receipt: bool,
 }
 
 /// The end of a query, and whether the session outlives it.
@@ -62,7 +65,7 @@ impl QueryResult {
 
 impl SessionTask {
     pub(super) async fn execute(&self, session: &Session, query: Query) -> QueryResult {
-        let Query { task, run, text, reset, answer_bytes_max } = query;
+        let Query { task, run, text, reset, answer_bytes_max, receipt } = query;
         if let Some(bytes_max) = answer_bytes_max {
             session.limit_rows(RowLimit::First(bytes_max + ROW_OVERHEAD_BYTES));
         }
@@ -113,7 +116,9 @@ impl SessionTask {
                 result => result,
             },
             Err(error) => match error.server() {
-                Some(error) if error_text::ends_session(&error) && !self.is_terminated.load(Ordering::Relaxed) => {
+                Some(error)
+                    if error_text::ends_session(&error) && (receipt || !self.is_terminated.load(Ordering::Relaxed)) =>
+                {
                     QueryResult::SessionLost(error_text::query_error(&error))
                 }
                 Some(error) => QueryResult::Ended(Outcome::Error(error_text::query_error(&error))),

@@ -16,13 +16,13 @@ const PUSH: &str = "select p.task_id, p.duplicate
             'task_data', u.data, 'target', u.target, 'priority', u.priority, 'query', u.query,
             'concurrency_pool', u.pool, 'timeout', u.timeout, 'track_yielded', u.track, 'source', u.source,
             'run_at', u.run_at, 'expires_at', u.expires_at, 'unique_key', u.key, 'unique_while', u.lasts,
-            'on_conflict', u.conflict, 'retry', u.retry, 'keep_result', u.keep) order by u.n), '[]'::pg_catalog.jsonb)
+            'on_conflict', u.conflict, 'retry', u.retry, 'keep_result', u.keep, 'receipt', u.receipt) order by u.n), '[]'::pg_catalog.jsonb)
         from rows from (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
           pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8),
           pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11), pg_catalog.unnest($12),
-          pg_catalog.unnest($13), pg_catalog.unnest($14), pg_catalog.unnest($15)) with ordinality
+          pg_catalog.unnest($13), pg_catalog.unnest($14), pg_catalog.unnest($15), pg_catalog.unnest($16)) with ordinality
           as u(data, target, priority, query, pool, timeout, track, source, run_at, expires_at, key, lasts, conflict,
-            retry, keep, n))) p";
+            retry, keep, receipt, n))) p";
 
 /// A task with options, for [`Client::push_many`].
 ///
@@ -45,6 +45,7 @@ pub struct Push {
     unique: Option<UniqueKey>,
     retry: Option<String>,
     keep_result: Option<bool>,
+    receipt: Option<bool>,
 }
 
 /// A key that only one task has at a time, at each target.
@@ -103,7 +104,16 @@ pub async fn push_json_in(session: &Session, tasks: &Value) -> Result<Vec<Pushed
 impl Push {
     /// A task without further options.
     pub const fn of(task: NewTask) -> Self {
-        Self { task, source: None, run_at: None, expires_at: None, unique: None, retry: None, keep_result: None }
+        Self {
+            task,
+            source: None,
+            run_at: None,
+            expires_at: None,
+            unique: None,
+            retry: None,
+            keep_result: None,
+            receipt: None,
+        }
     }
 
     /// A name for the origin of the task, which the table keeps.
@@ -133,6 +143,13 @@ impl Push {
     /// Keeps the rows of the query: see [`Client::result`].
     pub const fn keep_result(mut self) -> Self {
         self.keep_result = Some(true);
+        self
+    }
+
+    /// Lets the query write a receipt at its target, so that its outcome is known whatever is lost. The query
+    /// has to be one transaction.
+    pub const fn receipt(mut self) -> Self {
+        self.receipt = Some(true);
         self
     }
 
@@ -229,6 +246,7 @@ struct Columns<'a> {
     conflicts: Vec<Option<&'static str>>,
     retries: Vec<Option<&'a str>>,
     keeps: Vec<Option<bool>>,
+    receipts: Vec<Option<bool>>,
 }
 
 impl<'a> Columns<'a> {
@@ -251,10 +269,11 @@ impl<'a> Columns<'a> {
             conflicts: keys().map(|key| key.map(|key| key.on_conflict.label())).collect(),
             retries: pushes.iter().map(|push| push.retry.as_deref()).collect(),
             keeps: pushes.iter().map(|push| push.keep_result).collect(),
+            receipts: pushes.iter().map(|push| push.receipt).collect(),
         }
     }
 
-    fn parameters(&self) -> [(&(dyn ToSql + Sync), Type); 15] {
+    fn parameters(&self) -> [(&(dyn ToSql + Sync), Type); 16] {
         [
             (&self.data, Type::JSONB_ARRAY),
             (&self.targets, Type::TEXT_ARRAY),
@@ -271,6 +290,7 @@ impl<'a> Columns<'a> {
             (&self.conflicts, Type::TEXT_ARRAY),
             (&self.retries, Type::TEXT_ARRAY),
             (&self.keeps, Type::BOOL_ARRAY),
+            (&self.receipts, Type::BOOL_ARRAY),
         ]
     }
 }

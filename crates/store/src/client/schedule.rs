@@ -10,7 +10,7 @@ use crate::wire::{WireInterval, WireTimestamp};
 
 const SCHEDULE: &str = "select async.schedule($1, $2, $3, $4, time_zone => $5, overlap => $6, catch_up => $7,
     priority => $8, concurrency_pool => $9, timeout => $10, task_data => $11, track_yielded => $12, source => $13,
-    retry => $14, expires_after => $15)";
+    retry => $14, expires_after => $15, receipt => $16)";
 
 /// A schedule, for [`Client::schedule`]: a task that the leader pushes at given times.
 ///
@@ -38,6 +38,7 @@ pub struct NewSchedule {
     source: Option<String>,
     retry: Option<String>,
     expires_after: Option<Span>,
+    receipt: Option<bool>,
 }
 
 /// Why a schedule was not made or changed. A refusal names the schedule, and the option with its value.
@@ -78,6 +79,7 @@ impl NewSchedule {
             source: None,
             retry: None,
             expires_after: None,
+            receipt: None,
         }
     }
 
@@ -123,6 +125,12 @@ impl NewSchedule {
         self.expires_after = Some(span);
         self
     }
+
+    /// Lets the queries write receipts: see [`Push::receipt`](super::Push::receipt).
+    pub const fn receipt(mut self) -> Self {
+        self.receipt = Some(true);
+        self
+    }
 }
 
 impl Client {
@@ -154,6 +162,7 @@ impl Client {
                     (&schedule.source, Type::TEXT),
                     (&schedule.retry, Type::TEXT),
                     (&schedule.expires_after.map(WireInterval), Type::INTERVAL),
+                    (&schedule.receipt, Type::BOOL),
                 ],
             )
             .await?;
@@ -200,7 +209,7 @@ impl From<CallError> for ScheduleError {
             (
                 &[
                     "PA0A0", "PA0A1", "PA011", "PA012", "PA013", "PA014", "PA015", "PA016", "PA017", "PA018", "PA01B",
-                    "PA01I",
+                    "PA01I", "PA01M",
                 ],
                 ScheduleError::Impossible,
             ),

@@ -118,6 +118,7 @@ fn text(row: &Row) -> Result<LaunchText, String> {
             query,
             may_reach_self: row.get("may_reach_self"),
             answer_bytes_max: row.get::<_, Option<i32>>("answer_bytes_max").and_then(|max| u64::try_from(max).ok()),
+            receipt: row.get("receipt"),
         }),
         None => Err(row.get::<_, Option<String>>("refused").unwrap_or_else(|| QUERY_GONE.to_owned())),
     }

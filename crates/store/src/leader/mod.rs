@@ -16,6 +16,7 @@ mod operations;
 mod periodic;
 mod poll;
 mod published;
+mod receipts;
 mod registration;
 mod registry;
 mod requests;
@@ -40,12 +41,13 @@ pub use configuration::{LeaderConfiguration, TargetAddress};
 pub use error::{CandidacyError, LeaderError};
 pub use poll::PollResult;
 pub use published::{PublishedOutage, PublishedPool, PublishedSession, PublishedState};
+pub use receipts::{OldReceipts, OpenReceipt, open_receipts, void_settings};
 pub use registration::Registration;
 pub use registry::{
     OldSession, ServerIdentity, note_lost, old_sessions, registered_session, replaced_sessions, unknown_elections,
 };
 pub use review::{QueueReader, ReviewError};
-pub use upkeep_session::{RowsWritten, UpkeepError, UpkeepSession};
+pub use upkeep_session::{RowsWritten, UpkeepDue, UpkeepError, UpkeepSession};
 
 /// The session of a leader. It remembers nothing about tasks: a command carries what its statement
 /// needs.
@@ -112,6 +114,8 @@ pub struct LaunchText {
     /// If the rows of the task are kept, the most bytes that the target may answer to this text
     /// (`async.keep_query`).
     pub answer_bytes_max: Option<u64>,
+    /// The text writes a receipt (`async.receipt_query`).
+    pub receipt: bool,
 }
 
 /// The results of a batch of [`Operation`]s.

@@ -120,5 +120,6 @@ fn options(row: &Row, task: TaskId, client_pulled: bool) -> TaskOptions {
         run_at: time(row, "run_at"),
         expires_at: time(row, "expires_at"),
         retry: row.get::<_, Option<&str>>("retry").and_then(|copy| retry_policy(task, copy)).map(Arc::new),
+        receipt: row.get("receipt"),
     }
 }

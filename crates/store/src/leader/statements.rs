@@ -38,7 +38,7 @@ statements! {
     fire: "select async.fire_schedules(clock_timestamp()) as next",
     // The statement may run twice for a session, when the answer to the first run was lost.
     register: "select * from async.lead_register($1, $2)",
-    unregister: "delete from async.session where session_id = any ($1)",
+    unregister: "select from async.unregister_sessions($1)",
     lanes: "select * from async.discover_lanes()",
     arrivals: "select * from async.lead_arrivals($1::text::txid_snapshot, $2)",
     arrival_lanes: "select l.pool, l.target, l.pullable, l.after_priority as priority, l.after_entered as entered,

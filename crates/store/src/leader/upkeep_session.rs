@@ -42,9 +42,20 @@ impl RowsWritten {
     }
 }
 
+/// What the upkeep should do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpkeepDue {
+    /// Nothing, for a while.
+    Nothing,
+    /// More steps.
+    Steps,
+    /// Old receipts are to be deleted at a target ([`UpkeepSession::old_receipts`]).
+    Receipts,
+}
+
 /// A session that deletes history and vacuums. Its server keeps the state of the upkeep.
 #[derive(Debug)]
-pub struct UpkeepSession(Session);
+pub struct UpkeepSession(pub(super) Session);
 
 impl UpkeepSession {
     /// Connects to the server.
@@ -59,16 +70,23 @@ impl UpkeepSession {
         Ok(Self(session))
     }
 
-    /// Performs the steps that are due, for a few seconds. Returns whether more are due at once.
+    /// Performs the steps that are due, for a few seconds. Returns what else is due at once.
     ///
     /// # Errors
     /// When a statement fails.
-    pub async fn run(&self, written: &RowsWritten) -> Result<bool, UpkeepError> {
+    pub async fn run(&self, written: &RowsWritten) -> Result<UpkeepDue, UpkeepError> {
         let answer: Value = self.0.query_one("call async.upkeep($1)", &[&written.take()]).await?.get(0);
         if let Some(vacuum) = answer["vacuum"].as_str() {
             self.0.batch_execute(vacuum).await?;
-            return Ok(true);
+            return Ok(UpkeepDue::Steps);
         }
-        Ok(answer["more"].as_bool() == Some(true))
+        let says = |key: &str| answer[key].as_bool() == Some(true);
+        Ok(if says("receipts") {
+            UpkeepDue::Receipts
+        } else if says("more") {
+            UpkeepDue::Steps
+        } else {
+            UpkeepDue::Nothing
+        })
     }
 }

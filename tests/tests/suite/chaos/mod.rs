@@ -33,6 +33,7 @@ mod judge;
 mod long_run;
 mod losses;
 mod observer;
+mod receipts;
 mod rows;
 mod sabotage;
 mod succession;

@@ -52,6 +52,7 @@ mod pull;
 mod push;
 mod push_options;
 mod queries;
+mod receipts;
 mod restart;
 mod results;
 mod retries;

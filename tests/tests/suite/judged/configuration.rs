@@ -166,6 +166,7 @@ fn documents() -> Vec<Value> {
             "loop_routines",
             "default_retry",
             "result_bytes_max",
+            "receipt_keep",
         ] {
             documents.push(json!({"control": {key: value}}));
         }
@@ -175,6 +176,7 @@ fn documents() -> Vec<Value> {
             "asynchronous_finish",
             "concurrency_track_yielded",
             "session_reset",
+            "receipts",
             "tags",
             "retired",
             "connection_string",
@@ -198,6 +200,7 @@ fn documents() -> Vec<Value> {
             "track_yielded",
             "source",
             "retry",
+            "receipt",
             "expires_after",
             "paused",
             "owner",
@@ -251,7 +254,7 @@ fn generated(seed: &mut Seed) -> Value {
         ("default_retry", &["\"none\"", "\"r\"", "\"used\"", "\"a\""]),
         ("result_bytes_max", &["1024", "1023", "16777216", "16777217", "2000000"]),
     ];
-    const OF_TARGETS: [(&str, &[&str]); 11] = [
+    const OF_TARGETS: [(&str, &[&str]); 12] = [
         ("max_workers", &["0", "3", "4"]),
         ("max_concurrency", &["3", "4", "9"]),
         ("connection_string", &["\"\"", "\"dbname=x\"", "\"port=1\""]),
@@ -260,6 +263,7 @@ fn generated(seed: &mut Seed) -> Value {
         ("max_sessions", &["1", "7", "0"]),
         ("concurrency_track_yielded", &["true", "false"]),
         ("session_reset", &["true", "false"]),
+        ("receipts", &["true", "false"]),
         ("tags", &["[]", "[\"x\"]", "[\"x\", \"y\"]", "[\"x\", \"\"]"]),
         ("default_retry", &["\"none\"", "\"r\"", "\"used\""]),
         ("retired", &["true", "false", "false"]),
@@ -371,6 +375,7 @@ fn tables(configuration: &Configuration) -> Value {
             "max_sessions": target.max_sessions,
             "concurrency_track_yielded": target.concurrency_track_yielded,
             "session_reset": target.session_reset,
+            "receipts": target.receipts,
             "tags": target.tags,
             "default_retry": target.default_retry,
             "retired": target.retired,
@@ -417,6 +422,7 @@ fn tables(configuration: &Configuration) -> Value {
             "source": schedule.source,
             "retry": schedule.retry,
             "expires_after": schedule.expires_after.map(Span::as_micros),
+            "receipt": schedule.receipt,
             "paused": schedule.paused,
         });
         (name.clone(), row)
@@ -444,6 +450,7 @@ fn tables(configuration: &Configuration) -> Value {
             "takeover_grace": control.takeover_grace.as_micros(),
             "default_retry": control.default_retry,
             "result_bytes_max": control.result_bytes_max,
+            "receipt_keep": control.receipt_keep.as_micros(),
         },
         "targets": targets.collect::<Map<_, _>>(),
         "pools": pools.collect::<Map<_, _>>(),

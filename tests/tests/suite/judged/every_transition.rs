@@ -168,6 +168,7 @@ fn words(rejected: &Rejected) -> Option<String> {
         | Rejected::NotDeferred
         | Rejected::Overdue { .. }
         | Rejected::NotOverdue
+        | Rejected::HasReceipt
         | Rejected::Expired { .. }
         | Rejected::ClientPulled
         | Rejected::HasQuery
@@ -188,6 +189,7 @@ pub(super) fn row(task: &Task) -> Value {
     row["run_at"] = json!(options.run_at);
     row["expires_at"] = json!(options.expires_at);
     row["retry"] = json!(options.retry.as_deref().map(copied));
+    row["receipt"] = json!(options.receipt.then_some(true));
     if options.retry.is_none() {
         row["attempt"] = Value::Null;
     }
@@ -332,7 +334,7 @@ fn options() -> Vec<TaskOptions> {
         }
         for policy in policies() {
             let options = TaskOptions { client_pulled, retry: Some(Arc::new(policy)), ..TaskOptions::default() };
-            all.push(TaskOptions { track_yielded: true, ..options.clone() });
+            all.push(TaskOptions { track_yielded: true, receipt: true, ..options.clone() });
             all.push(TaskOptions { asynchronous_finish: true, ..options });
         }
     }
@@ -402,7 +404,8 @@ fn events(task: &Task) -> Vec<Event> {
         events.push(Event::Offer { default_timeout });
         events.push(Event::Take { default_timeout });
     }
-    let errors = ["it broke", "22012: division by zero", "40001: could not serialize", "40003: unknown"];
+    let errors =
+        ["it broke", "22012: division by zero", "40001: could not serialize", "40003: unknown", "PA216: voided"];
     let errors = errors.into_iter().map(|text| Outcome::Error(text.to_owned()));
     let result = Outcome::OkWith(ResultText::new(r#"{"row_count": 0, "truncated": false, "rows": "W10="}"#));
     for outcome in errors.chain([Outcome::Ok, result, Outcome::Unknown("unknown".to_owned())]) {

@@ -14,7 +14,8 @@ pub(crate) enum Due {
     GiveBack,
     /// The offer has waited long enough to give way.
     ReviewOffer,
-    /// The query has run for too long, and nothing was sent to stop it.
+    /// The query has run for too long, and nothing was sent to stop it, or its session is lost and its receipt
+    /// decides.
     TimeOut,
     /// The next step to stop the query.
     Escalate,
@@ -42,6 +43,9 @@ impl Tracked {
             TaskSession::NotNeeded => self.is_offered().then_some(Due::ReviewOffer),
             TaskSession::Running { cancel, .. } if overdue && !cancel.is_sent() => Some(Due::TimeOut),
             TaskSession::Running { cancel, .. } => cancel.until().filter(|at| *at <= now).map(|_| Due::Escalate),
+            TaskSession::Lost { .. } if self.task().options.receipt => {
+                (overdue && !self.has_intention()).then_some(Due::TimeOut)
+            }
             TaskSession::Lost { since, .. } => (overdue && *since + tuning.lost_grace <= now).then_some(Due::Abandon),
             TaskSession::Wanted
             | TaskSession::Assigned { .. }

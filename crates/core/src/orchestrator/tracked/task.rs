@@ -47,6 +47,8 @@ pub(crate) struct Tracked {
     pub(crate) backoff: Backoff,
     /// Requests that its record will settle.
     pub(crate) settles: Vec<RequestId>,
+    /// How its lost run ended, as its receipt says.
+    pub(crate) resolved: Option<Outcome>,
 }
 
 /// Whether a launch is marked before there is a session for it.
@@ -79,6 +81,7 @@ impl Tracked {
             timers: [None, None],
             backoff: Backoff::new(tuning.write_backoff_first, tuning.write_backoff_last),
             settles: Vec::new(),
+            resolved: None,
         }
     }
 
@@ -304,6 +307,11 @@ impl Tracked {
         matches!(self.session, TaskSession::Running { cancel: CancelState::NotRequested, .. })
     }
 
+    /// Whether a request or the deadline decides what becomes of its query.
+    pub(super) const fn has_intention(&self) -> bool {
+        matches!(self.task.phase, Phase::Launched { intention: Some(_), .. })
+    }
+
     /// Bytes of the text that are not in memory yet.
     pub(crate) const fn text_missing(&self) -> u64 {
         self.text_bytes - self.text_in_memory
@@ -377,6 +385,10 @@ impl Tracked {
             }
             (TaskSession::NotNeeded | TaskSession::Wanted | TaskSession::Assigned { .. }, None) => [None, deadline],
             (TaskSession::Running { cancel, .. }, None) => [cancel.until(), deadline],
+            // The deadline is noted once, for when the receipt says that the query had no effect.
+            (TaskSession::Lost { .. }, None) if self.task.options.receipt => {
+                [None, deadline.filter(|_| !self.has_intention())]
+            }
             (TaskSession::Lost { since, .. }, None) => [None, deadline.map(|at| at.max(*since + tuning.lost_grace))],
             (TaskSession::Abandoned { .. } | TaskSession::Ended { .. }, None) => [None, None],
         }

@@ -87,6 +87,7 @@ impl World {
             run_at: self.random.percent(10).then(|| entered + Span::millis(self.random.spread(1, 120_000))),
             expires_at: self.random.percent(10).then(|| entered + Span::millis(self.random.spread(1, 600_000))),
             retry: self.random.percent(30).then(|| Arc::new(self.new_policy(task))),
+            receipt: false,
         };
         let own_requests =
             [FinishStatus::Deferred, FinishStatus::Finished, FinishStatus::Failed, FinishStatus::Yielded];

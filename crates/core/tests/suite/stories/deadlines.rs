@@ -14,6 +14,7 @@ const OPTIONS: TaskOptions = TaskOptions {
     run_at: None,
     expires_at: None,
     retry: None,
+    receipt: false,
 };
 
 /// A task that is brought to the state in which its deadline finds it.

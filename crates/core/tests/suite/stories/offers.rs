@@ -15,6 +15,7 @@ const PULLED: TaskOptions = TaskOptions {
     run_at: None,
     expires_at: None,
     retry: None,
+    receipt: false,
 };
 
 fn withdrawals(harness: &Harness) -> usize {

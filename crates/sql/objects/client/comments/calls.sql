@@ -13,11 +13,11 @@ comment on function async.push_many(jsonb) is
   'has its unique key already, and whether it is such a duplicate. Raises PA010 to PA01K and PA082 '
   'with the element, and then pushes nothing.';
 comment on function async.push(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text,
-    text, text, text, bool) is
+    text, text, text, bool, bool) is
   'Pushes one task with options and returns its id, or that of the task that has its unique key '
   'already. Raises what async.push_many raises.';
 comment on function async.push_each(text, text[], int, text, interval, jsonb, bool, text, timestamptz, timestamptz,
-    text, text, text, text, bool) is
+    text, text, text, text, bool, bool) is
   'Pushes one query to each of some targets, with the same options. Returns the ids in the order of '
   'the targets. Raises what async.push_many raises.';
 comment on function async.targets(text) is
@@ -60,7 +60,7 @@ comment on function async.forward_get_result(bigint) is 'async.get_result on a c
 comment on function async.may_read_result(text) is
   'True when the caller may read the results of the tasks that a role has pushed.';
 comment on procedure async.run(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text,
-    text, text, text, bool, jsonb) is
+    text, text, text, bool, bool, jsonb) is
   'Pushes a task, commits, waits for its end, and returns its rows in _result. Raises the error of '
   'the task with its SQLSTATE, or PA055; PA054 inside a transaction block, PA051 above READ '
   'COMMITTED, PA056 if the task succeeded and its rows are not available. Warns (PA057) if rows are '

@@ -74,6 +74,9 @@ comment on column async.task.schedule is
   'The schedule that pushed the task. Null for a task that a client pushed.';
 comment on column async.task.scheduled_for is
   'The time of the schedule for which it pushed the task. Null without a schedule.';
+comment on column async.task.receipt is
+  'True when the query writes a receipt at its target, which says how a lost run ended. Null for '
+  'other tasks.';
 comment on column async.task.keep_result_for is
   'The role that pushed the task with keep_result, and may read its result. Null for tasks whose '
   'rows are not kept.';

@@ -17,7 +17,8 @@ create or replace function async.push(
   unique_while text default null,
   on_conflict text default null,
   retry text default null,
-  keep_result bool default null) returns bigint
+  keep_result bool default null,
+  receipt bool default null) returns bigint
 language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -29,6 +30,6 @@ begin
       'query', _query, 'target', _target, 'priority', priority, 'concurrency_pool', concurrency_pool,
       'timeout', timeout, 'task_data', task_data, 'track_yielded', track_yielded, 'source', source,
       'run_at', run_at, 'expires_at', expires_at, 'unique_key', unique_key, 'unique_while', unique_while,
-      'on_conflict', on_conflict, 'retry', retry, 'keep_result', keep_result)), null) p);
+      'on_conflict', on_conflict, 'retry', retry, 'keep_result', keep_result, 'receipt', receipt)), null) p);
 end
 $function$;

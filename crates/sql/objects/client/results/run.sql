@@ -20,6 +20,7 @@ create or replace procedure async.run(
   on_conflict text default null,
   retry text default null,
   keep_result bool default true,
+  receipt bool default null,
   inout _result jsonb default null)
 language plpgsql security invoker
 as $procedure$
@@ -36,7 +37,7 @@ begin
   end;
   perform async.check_run(v_refusal);
   v_task := async.push(_query, _target, priority, concurrency_pool, timeout, task_data, track_yielded, source, run_at,
-    expires_at, unique_key, unique_while, on_conflict, retry, keep_result);
+    expires_at, unique_key, unique_while, on_conflict, retry, keep_result, receipt);
   commit;
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   loop

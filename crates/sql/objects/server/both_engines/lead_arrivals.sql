@@ -8,7 +8,7 @@ create or replace function async.lead_arrivals(in_since txid_snapshot, in_max in
 returns table (
   pool text, target text, pullable bool, task_id bigint, priority int, entered timestamptz,
   asynchronous_finish bool, track_yielded bool, manual_timeout interval, times_up timestamptz, run int, text_bytes int,
-  run_at timestamptz, expires_at timestamptz, eligible_when timestamptz, attempt int, retry text
+  run_at timestamptz, expires_at timestamptz, eligible_when timestamptz, attempt int, retry text, receipt bool
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -23,7 +23,8 @@ begin
   return query
   select coalesce(t.concurrency_pool, t.target), t.target, t.query is null, t.task_id, t.priority, t.entered,
     coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.times_up, t.run,
-    coalesce(octet_length(t.query), 0), t.run_at, t.expires_at, t.eligible_when, coalesce(t.attempt, 0), t.retry::text
+    coalesce(octet_length(t.query), 0), t.run_at, t.expires_at, t.eligible_when, coalesce(t.attempt, 0), t.retry::text,
+    coalesce(t.receipt, false)
   from (
     select a.* from async.task a
     -- The index has the condition, so that no statement without it reads all of the index.

@@ -1,6 +1,6 @@
 -- Purpose: the tasks that the last leader left to the next one: those that run or hold a pool slot.
 --   For those that run, the launch marks say whether they were launched. Without the sentinel of
---   the marks every claimed task counts as launched.
+--   the marks every claimed task counts as launched. Of tasks with receipts, async.receipt says it.
 -- Returns: the ids of the tasks, and whether they were launched.
 -- Raises: nothing.
 -- Locks: none.
@@ -18,7 +18,8 @@ begin
   into v_marks_hold from async.leader l;
   return query
   select t.task_id,
-    not v_marks_hold or exists (select from async.launch_mark m where m.task_id = t.task_id and m.run = t.run)
+    case when t.receipt then exists (select from async.receipt r where r.task_id = t.task_id and r.run = t.run)
+      else not v_marks_hold or exists (select from async.launch_mark m where m.task_id = t.task_id and m.run = t.run) end
   from async.running_rows() t;
   return query
   select k.task_id, false from async.tasks_without_query() k;

@@ -20,7 +20,8 @@ comment on function async.next_time(text, text, timestamptz) is
   'The next time of a schedule after _after: cron with five or six fields in a time zone, or an '
   'interval such as "every 30 seconds". Raises PA0A0.';
 comment on function async.schedule(
-    text, text, text, text, text, text, text, int, text, interval, jsonb, bool, text, text, interval) is
+    text, text, text, text, text, text, text, int, text, interval, jsonb, bool, text, text, interval,
+    bool) is
   'Makes a schedule, or replaces the one of this name: the leader pushes the query to the target '
   '(or tag:NAME) at the times of _when, for the calling role. Returns the next time. Raises PA0A0, '
   'PA0A1, PA0A2, PA0A5, and the errors of async.push about its options.';
@@ -61,6 +62,8 @@ comment on function async.interval_pretty(interval) is
   'An interval in short form: 1d 2h 3m 4s, 3m 4s, 1.5s.';
 comment on function async.write_off_session(bigint) is
   'Declares that a session of async.v_lost_session is gone, so that its tasks end. Raises PA214.';
+comment on function async.target_setup(text) is
+  'The SQL that a target needs for tasks with receipts, to be run in its database. Raises PA011.';
 comment on function async.set_trigger_search_path(text[]) is
   'Sets the schemas in which triggers on async.task and routines find unqualified names. For the '
   'owner. Raises PA061 for a schema that does not exist.';

@@ -57,6 +57,8 @@ comment on column async.control.takeover_grace is
   'The time that a successor waits before it takes the lead of a lost Rust engine.';
 comment on column async.control.result_bytes_max is
   'The most bytes of the rows that are kept of one task, as JSON in UTF-8: 1024 to 16777216.';
+comment on column async.control.receipt_keep is
+  'How long receipts stay at their targets after their tasks have ended.';
 comment on column async.control.default_retry is
   'The retry policy of tasks whose target has no default_retry. Null or none: no policy.';
 comment on column async.control.trigger_search_path is
@@ -84,6 +86,8 @@ comment on column async.target.concurrency_track_yielded is
   'True when YIELDED tasks keep their pool slots, unless the task overrides it.';
 comment on column async.target.session_reset is
   'True when each task starts in a clean session. False omits the reset, which is faster.';
+comment on column async.target.receipts is
+  'True when the target has the table of async.target_setup, so that tasks may have receipts.';
 comment on column async.target.tags is
   'The tags of the target: async.targets finds it by each.';
 comment on column async.target.retired is

@@ -27,6 +27,7 @@ comment on column async.schedule.retry is
   'The retry policy of its tasks. Null: that of the target or of control.';
 comment on column async.schedule.expires_after is
   'How long after its push a task expires (async.task.expires_at). Null: never.';
+comment on column async.schedule.receipt is 'True when its tasks have receipts.';
 comment on column async.schedule.configured is
   'True when async.configure has made the schedule, false when async.schedule has.';
 comment on column async.schedule.paused is 'True while the schedule does not fire.';

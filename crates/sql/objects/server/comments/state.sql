@@ -140,6 +140,22 @@ comment on column async.session.lost_since is
   'the session.';
 comment on column async.session.lost_error is
   'The error of the last attempt to end the session, without passwords.';
+comment on column async.session.written_off_by is
+  'The role that wrote the session off. Null if none did.';
+comment on column async.session.settled is
+  'True when the session is gone, and stays for the receipt of a run that is not recorded.';
+
+comment on table async.receipt is
+  'The receipts that runs may have written at their targets. A row is written before the launch, and '
+  'deleted with the receipt, control.receipt_keep after the end of the task.';
+comment on column async.receipt.task_id is 'The task.';
+comment on column async.receipt.run is 'The run of the task.';
+comment on column async.receipt.server_id is 'The id of this server, in the key at the target.';
+comment on column async.receipt.election is
+  'The nonce of the election of the leader that launched the run, in the key at the target.';
+comment on column async.receipt.session_id is 'The session of the run, in async.session.';
+comment on column async.receipt.target is 'The target.';
+comment on column async.receipt.marked is 'When the launch was marked.';
 
 comment on table async.launch_mark is
   'The launch marks: the claimed tasks whose queries were sent or are about to be sent. The table '

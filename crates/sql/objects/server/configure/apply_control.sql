@@ -36,7 +36,8 @@ begin
     target_patience = n.target_patience,
     takeover_grace = n.takeover_grace,
     default_retry = n.default_retry,
-    result_bytes_max = n.result_bytes_max
+    result_bytes_max = n.result_bytes_max,
+    receipt_keep = n.receipt_keep
   from async.control o, jsonb_populate_record(o, in_control) n
   where n.* is distinct from o.*;
 

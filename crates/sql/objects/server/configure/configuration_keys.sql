@@ -34,6 +34,7 @@ as $function$
     ('control', 'takeover_grace', 'interval'),
     ('control', 'default_retry', 'name'),
     ('control', 'result_bytes_max', 'result bytes'),
+    ('control', 'receipt_keep', 'interval'),
     -- Only the owner may change it: async.set_trigger_search_path.
     ('control', 'trigger_search_path', 'ignored'),
     ('target', 'target', 'name'),
@@ -45,6 +46,7 @@ as $function$
     ('target', 'max_sessions', 'positive int'),
     ('target', 'concurrency_track_yielded', 'bool'),
     ('target', 'session_reset', 'bool'),
+    ('target', 'receipts', 'bool'),
     ('target', 'tags', 'tags'),
     ('target', 'default_retry', 'name'),
     ('target', 'retired', 'bool'),
@@ -79,6 +81,7 @@ as $function$
     ('schedule', 'source', 'name'),
     ('schedule', 'retry', 'name'),
     ('schedule', 'expires_after', 'timeout'),
+    ('schedule', 'receipt', 'bool'),
     ('schedule', 'paused', 'bool'),
     ('schedule', 'owner', 'ignored'),
     ('schedule', 'configured', 'ignored'),

@@ -10,7 +10,7 @@ create or replace function async.lead_heads(
 ) returns table (
   lane bigint, task_id bigint, priority int, entered timestamptz, asynchronous_finish bool, track_yielded bool,
   manual_timeout interval, times_up timestamptz, run int, text_bytes int,
-  run_at timestamptz, expires_at timestamptz, attempt int, retry text
+  run_at timestamptz, expires_at timestamptz, attempt int, retry text, receipt bool
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -28,7 +28,7 @@ begin
   cross join lateral (
     (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
        t.manual_timeout, t.times_up, t.run, octet_length(t.query), t.run_at, t.expires_at,
-       coalesce(t.attempt, 0), t.retry::text
+       coalesce(t.attempt, 0), t.retry::text, coalesce(t.receipt, false)
      from async.task t
      where not l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
@@ -38,7 +38,8 @@ begin
      limit l.heads_max)
     union all
     (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
-       t.manual_timeout, t.times_up, t.run, 0, t.run_at, t.expires_at, coalesce(t.attempt, 0), t.retry::text
+       t.manual_timeout, t.times_up, t.run, 0, t.run_at, t.expires_at, coalesce(t.attempt, 0), t.retry::text,
+       false
      from async.task t
      where l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target

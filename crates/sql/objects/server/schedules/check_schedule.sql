@@ -16,6 +16,7 @@ declare
   s constant async.schedule := in_schedule;
   v_target text;
   v_hint text;
+  v_why text;
 begin
   if btrim(coalesce(s.schedule, ''), E' \t\n\r\f\x0b') = '' then
     perform async.refuse_schedule_option('schedule', 'name', 'must not be empty', 'Name it: nightly_load');
@@ -52,12 +53,20 @@ begin
     perform async.refuse_schedule_option(in_path, 'task_data', format('is too large (%s bytes)', pg_column_size(s.task_data)),
       format('It may have %s bytes.', async.task_data_bytes_max()));
   end if;
+  if s.receipt then
+    v_why := async.refuse_receipt(s.query);
+    if v_why is not null then
+      perform async.refuse_schedule_option(in_path, 'receipt', format('its query %s, so it can have no receipt', v_why),
+        'A receipt needs a query that is one transaction.');
+    end if;
+  end if;
   v_target := (async.schedule_targets(s.target, in_scope))[1];
   if v_target is not null then
     begin
       -- Nothing is inserted.
       perform from async.prepare_push(in_caller, in_scope, array[row(s.task_data, v_target, s.priority, s.query,
         s.concurrency_pool, s.timeout, s.track_yielded)::async.task_push_t], 'EXECUTE', array[s.retry]);
+      perform async.check_receipt_target('', v_target) where s.receipt;
     exception when others then
       if sqlstate not like 'PA%' then
         raise;

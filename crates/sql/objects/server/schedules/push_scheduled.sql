@@ -14,13 +14,16 @@ declare
   v_id bigint;
 begin
   insert into async.task (target, priority, entered, source, query, asynchronous_finish, task_data, concurrency_pool,
-    manual_timeout, track_yielded, pushed_by, may_reach_self, expires_at, times_up, retry, attempt, schedule,
-    scheduled_for)
+    manual_timeout, track_yielded, pushed_by, may_reach_self, expires_at, times_up, retry, attempt, receipt,
+    schedule, scheduled_for)
   select p.out_target, p.out_priority, p.out_entered, in_schedule.source, p.out_query, p.out_asynchronous_finish,
     p.out_task_data, p.out_concurrency_pool, p.out_manual_timeout, p.out_track_yielded, in_owner, p.out_may_reach_self,
     p.out_entered operator(pg_catalog.+) in_schedule.expires_after,
     p.out_entered operator(pg_catalog.+) in_schedule.expires_after,
-    p.out_retry, case when p.out_retry is not null then 0 end, in_schedule.schedule, in_time
+    case when in_schedule.receipt then async.receipt_policy(p.out_retry) else p.out_retry end,
+    case when p.out_retry is not null or in_schedule.receipt then 0 end,
+    case when in_schedule.receipt then async.check_receipt_target('', p.out_target) end,
+    in_schedule.schedule, in_time
   from async.prepare_push(in_owner, in_scope, array[row(in_schedule.task_data, in_target, in_schedule.priority,
     in_schedule.query, in_schedule.concurrency_pool, in_schedule.timeout, in_schedule.track_yielded)::async.task_push_t],
     'EXECUTE', array[in_schedule.retry]) p

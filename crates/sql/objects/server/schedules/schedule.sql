@@ -20,7 +20,8 @@ create or replace function async.schedule(
   track_yielded bool default null,
   source text default null,
   retry text default null,
-  expires_after interval default null) returns timestamptz
+  expires_after interval default null,
+  receipt bool default null) returns timestamptz
 language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 -- This form of an interval does not depend on settings.
@@ -32,7 +33,7 @@ begin
       'schedule', _name, 'when', _when, 'query', _query, 'target', _target, 'time_zone', time_zone, 'overlap', overlap,
       'catch_up', catch_up, 'priority', priority, 'concurrency_pool', concurrency_pool, 'timeout', timeout,
       'task_data', task_data, 'track_yielded', track_yielded, 'source', source, 'retry', retry,
-      'expires_after', expires_after))
+      'expires_after', expires_after, 'receipt', receipt))
     from async.caller c);
 end
 $function$;

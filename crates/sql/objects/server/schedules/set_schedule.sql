@@ -57,7 +57,7 @@ begin
     owner = s.owner, "when" = s."when", time_zone = s.time_zone, query = s.query, target = s.target, overlap = s.overlap,
     catch_up = s.catch_up, priority = s.priority, concurrency_pool = s.concurrency_pool, timeout = s.timeout,
     task_data = s.task_data, track_yielded = s.track_yielded, source = s.source, retry = s.retry,
-    expires_after = s.expires_after, paused = s.paused, last_time = s.last_time, next_time = s.next_time,
+    expires_after = s.expires_after, receipt = s.receipt, paused = s.paused, last_time = s.last_time, next_time = s.next_time,
     look_at = s.look_at
   where o.schedule = s.schedule;
   return s.next_time;

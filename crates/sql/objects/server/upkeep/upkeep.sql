@@ -2,7 +2,7 @@
 --   engine calls it in a session to this server of its own, outside of its cycle, executes the VACUUM
 --   of the answer, and calls it again.
 -- Returns: the VACUUM that is due, null if none is, in a json value, so that dblink gets one column:
---   {"vacuum": text, "more": bool}.
+--   {"vacuum": text, "more": bool, "receipts": bool}; receipts: old ones are to be deleted at a target.
 -- Raises: nothing because of a single task.
 -- Locks: those of async.upkeep_step. (A procedure with a SET clause cannot commit, so it sets the
 --   search_path in each transaction.)
@@ -29,6 +29,7 @@ begin
     perform pg_sleep(extract(epoch from clock_timestamp() - v_began));
     v_writes := 0;
   end loop;
-  io_answer := json_build_object('vacuum', v_step.out_vacuum, 'more', v_step.out_more);
+  io_answer := json_build_object('vacuum', v_step.out_vacuum, 'more', v_step.out_more,
+    'receipts', async.receipts_are_due(clock_timestamp()));
 end
 $procedure$;

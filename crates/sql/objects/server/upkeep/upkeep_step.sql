@@ -23,6 +23,7 @@ begin
   out_vacuum := v_state.vacuum;
   if out_vacuum is null then
     select c.* into v_control from async.control c;
+    perform async.delete_settled_sessions();
     if v_state.pass_began is null
       and in_now >= coalesce(v_control.last_heavy_maintenance, '-infinity') + v_control.heavy_maintenance_sleep then
       v_state.pass_began := in_now;

@@ -4,5 +4,5 @@
 create or replace view async.v_lost_session as
 select s.session_id, s.target, s.pid, s.epoch, s.lost_since as since, s.lost_error as error
 from async.session s
-where s.lost_since is not null and not s.written_off
+where s.lost_since is not null and not s.written_off and not s.settled
 order by s.session_id;

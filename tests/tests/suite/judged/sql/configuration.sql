@@ -15,7 +15,8 @@ create function judged.tables() returns jsonb language sql as $$
           'task_keep_duration', judged.length(c.task_keep_duration),
           'default_timeout', judged.length(c.default_timeout),
           'target_patience', judged.length(c.target_patience),
-          'takeover_grace', judged.length(c.takeover_grace))
+          'takeover_grace', judged.length(c.takeover_grace),
+          'receipt_keep', judged.length(c.receipt_keep))
       from async.control c),
     'targets', (
       select jsonb_object_agg(t.target, to_jsonb(t) - 'target' || jsonb_build_object(

@@ -2,7 +2,7 @@
 --   with unique keys come first, in the order of their keys, so that two pushes never wait for each
 --   other.
 -- Returns: the number of inserted tasks.
--- Raises: PA011 to PA01B, PA082 (see async.prepare_push).
+-- Raises: PA011 to PA01B, PA082 (see async.prepare_push), PA01M.
 -- Locks: the new keys; waits for transactions that push the same ones. (The search path is
 --   control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path. Every name
 --   and operator is qualified.)
@@ -20,13 +20,17 @@ declare
 begin
   insert into async.task (task_id, target, priority, entered, source, query, asynchronous_finish, task_data,
       concurrency_pool, manual_timeout, track_yielded, pushed_by, may_reach_self, run_at, eligible_when, expires_at,
-      times_up, unique_key, unique_while, retry, attempt, keep_result_for)
+      times_up, unique_key, unique_while, retry, attempt, keep_result_for, receipt)
   select p.unnest, p.out_target, p.out_priority, p.out_entered, p.source, p.out_query, p.out_asynchronous_finish,
     p.out_task_data, p.out_concurrency_pool, p.out_manual_timeout, p.out_track_yielded, p.out_pushed_by,
     p.out_may_reach_self, p.run_at,
     case when p.run_at operator(pg_catalog.>) p.out_entered then p.run_at end,
-    p.expires_at, p.expires_at, p.unique_key, p.unique_while, p.out_retry,
-    case when p.out_retry is not null then 0 end, case when p.keep_result then in_caller::pg_catalog.text end
+    p.expires_at, p.expires_at, p.unique_key, p.unique_while,
+    case when p.receipt then async.receipt_policy(p.out_retry) else p.out_retry end,
+    case when p.out_retry is not null or p.receipt then 0 end,
+    case when p.keep_result then in_caller::pg_catalog.text end,
+    case when p.receipt then
+      async.check_receipt_target(pg_catalog.format('task %s.', p.out_position), p.out_target) end
   from rows from (
       pg_catalog.unnest(in_ids),
       async.prepare_push(in_caller, in_scope, in_tasks, 'EXECUTE',

@@ -22,5 +22,6 @@ as $function$
     ('unique_while', 'string'),
     ('on_conflict', 'string'),
     ('retry', 'string'),
-    ('keep_result', 'boolean')
+    ('keep_result', 'boolean'),
+    ('receipt', 'boolean')
 $function$;

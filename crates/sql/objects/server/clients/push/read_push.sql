@@ -37,6 +37,7 @@ begin
         or jsonb_typeof(e.it -> 'on_conflict') not in ('string', 'null')
         or jsonb_typeof(e.it -> 'retry') not in ('string', 'null')
         or jsonb_typeof(e.it -> 'keep_result') not in ('boolean', 'null')
+        or jsonb_typeof(e.it -> 'receipt') not in ('boolean', 'null')
       end)
   then
     perform async.refuse_push(in_tasks);
@@ -48,14 +49,15 @@ begin
       coalesce(array_agg(row(e.source, e.run_at, e.expires_at, e.unique_key,
         coalesce(e.unique_while, case when e.unique_key is not null then 'unfinished' end),
         coalesce(e.on_conflict, case when e.unique_key is not null then 'skip' end), e.retry,
-        e.keep_result)::async.push_options_t
+        e.keep_result, e.receipt)::async.push_options_t
         order by e.place), '{}')
     into out_tasks, out_options
     from rows from (jsonb_to_recordset(in_tasks) as (query text, target text, priority int, concurrency_pool text,
       timeout interval, task_data jsonb, track_yielded bool, source text, run_at timestamptz, expires_at timestamptz,
-      unique_key text, unique_while text, on_conflict text, retry text, keep_result bool)) with ordinality
+      unique_key text, unique_while text, on_conflict text, retry text, keep_result bool, receipt bool)) with
+      ordinality
       as e(query, target, priority, concurrency_pool, timeout, task_data, track_yielded, source, run_at, expires_at,
-        unique_key, unique_while, on_conflict, retry, keep_result, place);
+        unique_key, unique_while, on_conflict, retry, keep_result, receipt, place);
   exception when data_exception then
     perform async.refuse_push(in_tasks);
     raise;
@@ -67,7 +69,7 @@ begin
       or octet_length(o.unique_key) > async.unique_key_bytes_max()
       or o.unique_while not in ('unfinished', 'waiting') or o.on_conflict not in ('skip', 'error', 'replace')
       or o.unique_key is null and (o.unique_while is not null or o.on_conflict is not null)
-      or o.keep_result)
+      or o.keep_result or o.receipt)
   then
     perform async.refuse_options(out_tasks, out_options);
   end if;

@@ -1,7 +1,7 @@
 -- Purpose: raises the error of the first options of a push that cannot be.
 -- Returns: nothing, if all can be.
--- Raises: PA01C for a source that is too long, PA01E for times, PA01F for a unique key, and PA01K for a
---   query whose rows cannot be kept.
+-- Raises: PA01C for a source that is too long, PA01E for times, PA01F for a unique key, PA01K for a
+--   query whose rows cannot be kept, and PA01L for one that can have no receipt.
 -- Locks: none.
 create or replace function async.refuse_options(
   in_tasks async.task_push_t[], in_options async.push_options_t[]) returns void
@@ -43,7 +43,16 @@ begin
       raise exception 'task %.on_conflict: must be skip, error or replace, not %', o.place,
           quote_literal(left(o.on_conflict, 100))
         using errcode = 'PA01F', hint = 'It says what happens if another task has the unique key.';
-    elsif o.keep_result then
+    end if;
+    if o.receipt then
+      v_why := async.refuse_receipt(o.query);
+      if v_why is not null then
+        raise exception 'task %.receipt: its query %, so it can have no receipt', o.place, v_why
+          using errcode = 'PA01L', hint = 'A receipt needs a query that is one transaction: without transaction control, and '
+            'without statements that cannot run in a transaction block.';
+      end if;
+    end if;
+    if o.keep_result then
       v_why := case when o.query is null then 'is missing' else (async.classify_kept(o.query)).refused end;
       if v_why is not null then
         raise exception 'task %.keep_result: its query %, so its rows cannot be kept', o.place, v_why

@@ -40,7 +40,7 @@ begin
           select s from async.session s where s.session_id = any (v_address.ids) order by s.session_id),
           case in_how when 'cancel' then 'pg_cancel_backend' else 'pg_terminate_backend' end, null);
       end if;
-      perform public.dblink_disconnect('pgasync_end'::text);
+      perform async.close_session('pgasync_end');
     exception when query_canceled or assert_failure or others then
       -- A target's answer may have any SQLSTATE; a cancel of this session itself ends the call.
       get stacked diagnostics v_context = pg_exception_context;

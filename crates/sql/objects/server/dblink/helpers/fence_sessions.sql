@@ -1,4 +1,5 @@
--- Purpose: performs a fence over an open connection.
+-- Purpose: performs a fence over an open connection, and resolves the receipts of the sessions that are gone. A
+--   session whose receipts cannot be resolved is not gone.
 -- Returns: the result for each session, as async.end_sessions.
 -- Raises: PA210; 42501 when this role may not see the start of a backend with the pid of a
 --   registered session; the errors of the target.
@@ -34,7 +35,7 @@ begin
     where i.session_id = any (in_ids)
   ) s;
   if cardinality(v_there) = 0 then
-    return v_found;
+    return async.add_receipts(in_conn, v_found, v_server.server_started, v_server.system_identifier);
   end if;
   for v_check in 1..c_checks_max loop
     v_here := async.signal_backends(in_conn, v_there, 'pg_terminate_backend', v_moved);
@@ -42,7 +43,7 @@ begin
       select from unnest(v_there) s where s.epoch >= v_moved and s.session_id = any (v_here));
     perform pg_sleep(0.1);
   end loop;
-  return v_found || (
+  return async.add_receipts(in_conn, v_found || (
     select jsonb_agg(jsonb_build_object('id', s.session_id,
       'state', case
         when s.session_id <> all (v_here) then 'gone'
@@ -50,6 +51,6 @@ begin
         else 'failed'
       end,
       'error', case when s.epoch >= v_moved then 'it is still there, although it was asked to end' end))
-    from unnest(v_there) s);
+    from unnest(v_there) s), v_server.server_started, v_server.system_identifier);
 end
 $function$;

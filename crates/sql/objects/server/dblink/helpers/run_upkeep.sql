@@ -1,5 +1,6 @@
 -- Purpose: keeps the upkeep running in a session to this server itself, without waiting for it: reads
---   the answer of async.upkeep, and sends the next call, or the VACUUM that the answer asks for.
+--   the answer of async.upkeep, and sends the next call, or what the answer asks for: a VACUUM,
+--   or the deletion of receipts at a target.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none here.
@@ -45,6 +46,8 @@ begin
   if v_error is not null then
     perform async.log_quiet('WARNING', 'upkeep: ' || v_error);
     perform async.note_done('upkeep', in_now + c_pause_after_failure);
+  elsif v_answer ->> 'vacuum' is null and (v_answer ->> 'receipts')::bool then
+    perform public.dblink_send_query(c_conn, 'select async.delete_receipts()'::text);
   elsif v_answer ->> 'vacuum' is null and not (v_answer ->> 'more')::bool then
     perform async.note_done('upkeep', in_now + c_pause);
   else

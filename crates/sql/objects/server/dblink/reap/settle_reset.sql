@@ -18,10 +18,12 @@ begin
   if not in_ended and in_code is null then
     return false;
   end if;
-  select s.uncertain, s.conn, t.query, async.close_connections_query(s.dblink_schema) as close_connections into v_worker
+  select s.uncertain, s.conn, t.query, t.receipt, async.close_connections_query(s.dblink_schema) as close_connections into v_worker
   from pg_temp.leader_worker s left join async.task t on t.task_id = s.task_id
   where s.worker = in_worker;
-  if (v_worker.uncertain or async.ends_session(in_code)) and async.opens_transaction(v_worker.query) then
+  if (v_worker.uncertain or async.ends_session(in_code))
+    and (v_worker.receipt or async.opens_transaction(v_worker.query))
+  then
     perform async.note_query_error(in_worker, '08006', coalesce(in_error, 'the orchestrator was interrupted'));
     perform async.lose_session(in_worker);
     return true;

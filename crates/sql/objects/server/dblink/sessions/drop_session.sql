@@ -13,7 +13,7 @@ declare
 begin
   select s.conn, s.session_id into v_worker from pg_temp.leader_worker s where s.worker = in_worker;
   perform async.close_session(v_worker.conn);
-  delete from async.session s where s.session_id = v_worker.session_id;
+  perform async.unregister_sessions(array[v_worker.session_id]) where v_worker.session_id is not null;
   update pg_temp.leader_worker s
   set state = 'empty', target = null, conninfo = null, address = null, session_id = null, cleaning = false,
       result_read = false, dblink_schema = null, connections_closed = false, broken_at = null, unreachable = false,

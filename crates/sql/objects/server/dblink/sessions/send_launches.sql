@@ -24,6 +24,7 @@ declare
   c_receiving_max constant interval := '1 second';
   c_receiving_for_a_byte_max constant interval := '10 microseconds';
   v_launch record;
+  v_receipt record;
   v_query text;
   v_kind text;
   v_text text;
@@ -43,7 +44,7 @@ begin
     -- A query that is too long is not read.
     select s.worker, s.conn, s.target, s.task_id, octet_length(t.query) as bytes,
       case when octet_length(t.query) <= c_query_bytes_max then t.query end as query,
-      t.keep_result_for is not null as keeps,
+      t.keep_result_for is not null as keeps, t.receipt, s.run,
       t.may_reach_self is false
         and exists (select from async.session a where a.session_id = s.session_id and a.at_self) as not_granted
     from pg_temp.leader_worker s
@@ -54,6 +55,21 @@ begin
     if v_launch.query is null or v_launch.not_granted then
       v_kind := 'refused';
       v_query := null;
+    elsif v_launch.receipt then
+      select r.* into v_receipt from async.receipt r where r.task_id = v_launch.task_id and r.run = v_launch.run;
+      if not found then
+        -- It is noted with the next mark.
+        update pg_temp.leader_state set receipts = true where not receipts;
+        update pg_temp.leader_worker s set state = 'ended', outcome = 'unsent', sent = null, since = clock_timestamp()
+        where s.worker = v_launch.worker;
+        continue;
+      end if;
+      v_kind := case when v_launch.keeps then 'kept' else 'raw' end;
+      v_query := null;
+      v_names_itself := false;
+      v_text := replace(async.receipt_query(v_launch.query, v_receipt.server_id, v_receipt.election, v_launch.task_id,
+          v_launch.run, case when v_launch.keeps then (select c.result_bytes_max from async.control c) end),
+        '##flow.TASK_ID##', v_launch.task_id::text);
     elsif v_launch.keeps then
       v_kind := 'kept';
       v_query := null;

@@ -22,6 +22,7 @@
 --   DEFERRED needs a duration; say how long the task should wait
 --                                                     REQUEST
 --   the task's deadline has not come                  DEADLINE, UNREACHABLE before times_up
+--   the task has a receipt, which says how it ends    UNREACHABLE
 --   there is no such event                            any other name
 --   the task has expired; push it anew                RESTART at or after expires_at
 --   A task that becomes READY is not eligible before run_at, and times_up is never later than
@@ -172,6 +173,7 @@ create or replace function async.step_task(
         end
         when in_event in ('GIVE_BACK', 'END_OK', 'END_ERROR', 'END_UNKNOWN', 'UNREACHABLE') then case
           when r.phase <> 'RUNNING' or t.query is null then 'no query of the task runs'
+          when in_event = 'UNREACHABLE' and t.receipt then 'the task has a receipt, which says how it ends'
           when in_event = 'UNREACHABLE' and coalesce(t.times_up, 'infinity') > in_now
             then 'the task''s deadline has not come'
         end

@@ -10,7 +10,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   delete from pg_temp.leader_fence f where f.session_id = any (in_sessions);
-  delete from async.session s where s.session_id = any (in_sessions);
+  perform async.unregister_sessions(in_sessions);
   perform async.settle_lost_sessions(in_sessions);
 end
 $function$;

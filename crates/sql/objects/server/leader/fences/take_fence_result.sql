@@ -12,6 +12,8 @@ as $function$
 declare
   v_left record;
 begin
+  perform async.take_resolved_receipts(f.receipts)
+  from jsonb_to_recordset(in_found) f(state text, receipts jsonb) where f.state = 'gone' and f.receipts is not null;
   perform async.forget_sessions(array(
     select (f ->> 'id')::bigint from jsonb_array_elements(in_found) f where f ->> 'state' = 'gone'));
   update pg_temp.leader_fence f

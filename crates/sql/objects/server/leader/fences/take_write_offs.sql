@@ -16,6 +16,9 @@ begin
     left join async.session s on s.session_id = f.session_id
     where s.session_id is null or s.written_off);
   if v_off <> '{}' then
+    perform async.take_resolved_receipts((
+      select jsonb_agg(jsonb_build_object('task_id', r.task_id, 'run', r.run, 'outcome', 'lost', 'error', r.written_off))
+      from async.open_receipts(v_off) r));
     perform async.forget_sessions(v_off);
   end if;
   return pg_catalog.cardinality(v_off);

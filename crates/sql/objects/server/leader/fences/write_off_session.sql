@@ -12,7 +12,7 @@ as $function$
 declare
   v_session async.session;
 begin
-  update async.session s set written_off = true
+  update async.session s set written_off = true, written_off_by = session_user
   where s.session_id = _session_id and s.lost_since is not null
   returning s.* into v_session;
   if not found then

@@ -34,6 +34,8 @@ begin
     led_since timestamptz not null default clock_timestamp(),
     -- A pool has a limit on starts.
     limits_starts bool not null default false,
+    -- A target has receipts, or a task with one was found.
+    receipts bool not null default false,
     -- Rows of async.task written since the upkeep was last told.
     writes bigint not null default 0,
     -- When the time is compensated for which targets blocked the leader (async.note_blocked_time).
@@ -222,7 +224,11 @@ begin
     pool text not null,
     -- False: claimed and not sent, and the row could not be given back yet.
     launched bool not null,
-    recorded bool not null default false
+    recorded bool not null default false,
+    -- What the fence has found out about its receipt (async.resolve_receipts).
+    resolved text,
+    known text,
+    result text
   ) with (fillfactor = 10);
 
   -- Tasks whose rows could not be written, with the time of the next attempt.

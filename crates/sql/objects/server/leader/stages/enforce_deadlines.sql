@@ -42,11 +42,14 @@ begin
     left join pg_temp.leader_worker s on s.task_id = i.task_id
     left join pg_temp.leader_orphan o on o.task_id = i.task_id
     left join pg_temp.leader_target t on t.target = coalesce(s.target, o.target)
-    where s.worker is null and o.task_id is null
+    -- The receipt of a lost run says how its task ends.
+    where (s.worker is null and o.task_id is null
+        or not exists (select from async.task k where k.task_id = i.task_id and k.receipt)) and (
+      s.worker is null and o.task_id is null
         and not exists (select from async.request r where r.task_id = i.task_id)
       or s.state = 'lost' and not s.recorded and (s.unreachable or t.health is distinct from 'ok')
       or o.launched and not o.recorded and (t.health is distinct from 'ok'
-        or exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)));
+        or exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable))));
   if v_events = '{}' then
     return 0;
   end if;

@@ -1,9 +1,11 @@
--- Purpose: the event for a task of a lost leader, with the requests for it.
+-- Purpose: the event for a task of a lost leader, with the requests for it. in_resolved, in_known and in_result
+--   are what is known by its receipt.
 -- Returns: the event.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.orphan_event(
-  in_id bigint, in_run int, in_launched bool, in_recorded bool, in_target text, in_now timestamptz
+  in_id bigint, in_run int, in_launched bool, in_recorded bool, in_target text, in_now timestamptz,
+  in_resolved text, in_known text, in_result text
 ) returns async.event_t
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -22,8 +24,12 @@ begin
       from async.control c left join async.target g on g.target = in_target);
     return v_event;
   end if;
-  v_event.event := case when in_recorded then 'RELEASE' else 'END_UNKNOWN' end;
-  v_event.known := 'outcome unknown: the orchestrator was lost while the query ran';
+  v_event.event := case when in_recorded then 'RELEASE' when in_resolved = 'ok' then 'END_OK'
+    when in_resolved = 'error' then 'END_ERROR' else 'END_UNKNOWN' end;
+  if in_resolved is distinct from 'ok' then
+    v_event.known := coalesce(in_known, 'outcome unknown: the orchestrator was lost while the query ran');
+  end if;
+  v_event.result := in_result;
   v_event.requests := '{}';
   for v_request in select r.* from async.request r where r.task_id = in_id order by r.request_id loop
     v_event.requests := v_event.requests || v_request.request_id;

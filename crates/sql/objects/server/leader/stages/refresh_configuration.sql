@@ -15,9 +15,12 @@ declare
   v_workers int;
 begin
   select c.* into v_control from async.control c;
-  update pg_temp.leader_state s set limits_starts = n.limits
-  from (select exists (select from async.concurrency_pool p where p.starts_max > 0) as limits) n
-  where s.limits_starts <> n.limits;
+  update pg_temp.leader_state s set limits_starts = n.limits, receipts = s.receipts or n.receipts
+  from (
+    select exists (select from async.concurrency_pool p where p.starts_max > 0) as limits,
+      exists (select from async.target t where t.receipts) as receipts
+  ) n
+  where s.limits_starts <> n.limits or n.receipts and not s.receipts;
   v_workers := v_control.workers + (select count(*) from pg_temp.leader_worker s where s.unreachable);
 
   -- More workers at once; fewer as they become free.

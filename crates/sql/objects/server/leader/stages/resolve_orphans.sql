@@ -1,6 +1,6 @@
 -- Purpose: resolves the tasks of lost leaders. Claims that were not sent return to the queue at
 --   once. Launched tasks wait until every session of the registry at their target is gone. Then
---   their outcome is unknown: they fail, unless a request says otherwise. Those that timed out
+--   their outcome is that of their receipt, or unknown: they fail, unless a request says otherwise. Those that timed out
 --   before release their pool slots then.
 -- Returns: the number of tasks.
 -- Raises: nothing because of a single task.
@@ -20,7 +20,7 @@ begin
     return 0;
   end if;
   v_events := array(
-    select async.orphan_event(o.task_id, o.run, o.launched, o.recorded, o.target, in_now)
+    select async.orphan_event(o.task_id, o.run, o.launched, o.recorded, o.target, in_now, o.resolved, o.known, o.result)
     from (
       select i.* from pg_temp.leader_orphan i
       where (not i.launched or not exists (select from pg_temp.leader_fence f where f.target = i.target))
