@@ -35,17 +35,19 @@ fn place_in_toml(text: &str, error: &toml::de::Error) -> String {
 
 fn keep_masked(document: &mut Value, present: &Value) {
     let masked = |strings: &Value| strings.as_str().is_some_and(|text| text.contains("****"));
-    if let Some(control) = document["control"].as_object_mut()
-        && masked(&control.get("self_connection_string").cloned().unwrap_or_default())
-        && control["self_connection_string"] == present["control"]["self_connection_string"]
+    if let Some(control) = document.get_mut("control").and_then(Value::as_object_mut)
+        && control.get("self_connection_string").is_some_and(|string| {
+            masked(string) && *string == present["control"]["self_connection_string"]
+        })
     {
         control.remove("self_connection_string");
     }
     let known = present["targets"].as_array().cloned().unwrap_or_default();
-    for target in document["targets"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
-        let Some(string) = target.get("connection_string") else { continue };
-        let is_present = |entry: &Value| entry["target"] == target["target"] && entry["connection_string"] == *string;
-        if target.contains_key("target") && masked(string) && known.iter().any(is_present) {
+    let targets = document.get_mut("targets").and_then(Value::as_array_mut);
+    for target in targets.into_iter().flatten().filter_map(Value::as_object_mut) {
+        let (Some(name), Some(string)) = (target.get("target"), target.get("connection_string")) else { continue };
+        let is_present = |entry: &Value| entry["target"] == *name && entry["connection_string"] == *string;
+        if masked(string) && known.iter().any(is_present) {
             target.remove("connection_string");
         }
     }
@@ -69,5 +71,8 @@ mod tests {
             document,
             json!({"control": {}, "targets": [{"target": "a"}, {"target": "b", "connection_string": "host=h password=****"}, {}]})
         );
+        let mut document = json!({"retry_policies": []});
+        keep_masked(&mut document, &present);
+        assert_eq!(document, json!({"retry_policies": []}), "no section is added");
     }
 }

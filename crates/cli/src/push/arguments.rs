@@ -77,6 +77,9 @@ pub(crate) struct PushArgs {
     /// Keep the rows of the query: pgasync show prints them
     #[arg(long)]
     pub(super) keep_result: bool,
+    /// Take effect exactly once, whatever is lost. The target needs receipts
+    #[arg(long)]
+    pub(super) receipt: bool,
     /// Wait until the tasks have ended; exit with 1 if one failed
     #[arg(long)]
     pub(super) wait: bool,

@@ -20,7 +20,7 @@ pub(super) struct Element {
 
 /// The columns of a CSV file that are not text.
 const NUMBERS: [&str; 1] = ["priority"];
-const FLAGS: [&str; 2] = ["keep_result", "track_yielded"];
+const FLAGS: [&str; 3] = ["keep_result", "receipt", "track_yielded"];
 const DOCUMENTS: [&str; 1] = ["task_data"];
 
 /// The tasks of all inputs, at each of their targets.
@@ -86,6 +86,7 @@ fn options(arguments: &PushArgs) -> Result<Map<String, Value>, Failure> {
         ),
         ("retry", json!(arguments.retry)),
         ("keep_result", if arguments.keep_result { json!(true) } else { Value::Null }),
+        ("receipt", if arguments.receipt { json!(true) } else { Value::Null }),
     ];
     Ok(all.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.to_owned(), value)).collect())
 }
