@@ -1326,7 +1326,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '818987ff8d1e8d37'::text
+  select '883bdc2ed9655578'::text
 $function$;
 
 -- decide/limits/query_bytes_max
