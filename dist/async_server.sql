@@ -1070,6 +1070,66 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0028_receipts.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0028_receipts') then
+    execute $ddl$
+-- The receipts that runs may have written at targets. A row is written with the launch mark, and unlike it
+-- survives a crash: a claimed task with the option receipt that has none for its run was not launched.
+create table async.receipt (
+  task_id bigint,
+  run int,
+  -- The rest of the key at the target.
+  server_id text not null,
+  election text not null,
+  -- The session of the run in async.session.
+  session_id bigint not null,
+  target text not null,
+  marked timestamptz not null default clock_timestamp(),
+  constraint receipt_key primary key (task_id, run)
+);
+create index receipt_session on async.receipt (session_id);
+create index receipt_marked on async.receipt (target, marked);
+
+alter table async.target add column receipts bool not null default false;
+-- How long receipts stay at their targets after their tasks have ended.
+alter table async.control add column receipt_keep interval not null default '7 days'
+  constraint control_receipt_keep_not_negative check (receipt_keep >= '0');
+alter table async.schedule add column receipt bool;
+
+-- The role that wrote the session off.
+alter table async.session add column written_off_by text;
+-- The session is known to be gone, and stays for the receipt of a run that is not recorded.
+alter table async.session add column settled bool not null default false;
+
+-- They return another column, or have another argument.
+drop function if exists async.lead_mark(bigint, bigint[], int[], bigint[]);
+drop function if exists async.lead_rows(bigint[]);
+drop function if exists async.lead_heads(text[], text[], bool[], int[], int[], timestamptz[], bigint[]);
+drop function if exists async.lead_arrivals(txid_snapshot, int);
+drop function if exists async.orphan_event(bigint, int, bool, bool, text, timestamptz);
+drop function if exists async.schedule(text, text, text, text, text, text, text, int, text, interval, jsonb, bool, text,
+  text, interval);
+$ddl$;
+    insert into async.migration (migration) values ('0028_receipts');
+  end if;
+end
+$migrate$;
+
+-- migrations/0030_tail.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0030_tail') then
+    execute $ddl$
+-- async.tail takes a third argument.
+drop procedure if exists async.tail(text, int);
+$ddl$;
+    insert into async.migration (migration) values ('0030_tail');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -1288,18 +1348,25 @@ as $function$
 $function$;
 
 -- log/tail
--- Purpose: shows new lines of the log as notices until it is canceled.
--- Returns: nothing; it runs until it is canceled.
--- Raises: no error of class PA.
+-- Purpose: shows new lines of the log as notices for the time _for; without it, until it is canceled.
+-- Returns: nothing.
+-- Raises: PA072 when _for is negative.
 -- Locks: none. It commits once a second, so it holds no snapshot. (A procedure with a SET clause
 --   cannot commit, so it sets the search_path in each transaction.)
-create or replace procedure async.tail(_grep text default null, _limit int default 1000)
+create or replace procedure async.tail(
+  _grep text default null, _limit int default 1000, _for interval default null)
 language plpgsql
 as $procedure$
 declare
   v_line async.server_log;
   v_last pg_catalog.int8;
+  v_until pg_catalog.timestamptz;
 begin
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  if _for < interval '0' then
+    raise exception '_for is %, and a time to wait is not negative', _for using errcode = 'PA072';
+  end if;
+  v_until := clock_timestamp() + _for;
   loop
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     for v_line in select l.* from async.tail_once(v_last, _grep, _limit) l loop
@@ -1308,8 +1375,10 @@ begin
     end loop;
     -- The log is empty: every line is new from here on.
     v_last := coalesce(v_last, 0);
+    exit when clock_timestamp() >= v_until;
     commit;
-    perform pg_catalog.pg_sleep(1);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    perform pg_sleep(least(1, extract(epoch from coalesce(v_until - clock_timestamp(), interval '1 second'))::float8));
   end loop;
 end
 $procedure$;
@@ -1326,7 +1395,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '883bdc2ed9655578'::text
+  select '6f0725d7214af766'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1545,7 +1614,7 @@ $function$;
 -- decide/retries/is_retried_sqlstate
 -- Purpose: whether one of the names of a retry policy stands for a SQLSTATE: the code itself, its
 --   class (the first two characters), any, or transient (class 08, class 40 but 40003, class 53,
---   55P03, 57P01 to 57P03).
+--   55P03, 57P01 to 57P03, and PA216, a lost run whose receipt was voided).
 -- Returns: bool; false without a SQLSTATE.
 -- Raises: nothing. Locks: none.
 create or replace function async.is_retried_sqlstate(in_sqlstates jsonb, in_sqlstate text)
@@ -1558,7 +1627,7 @@ begin
     in_sqlstates ? in_sqlstate or in_sqlstates ? left(in_sqlstate, 2) or in_sqlstates ? 'any'
       or in_sqlstates ? 'transient'
         and (left(in_sqlstate, 2) in ('08', '40', '53') and in_sqlstate <> '40003'
-          or in_sqlstate in ('55P03', '57P01', '57P02', '57P03')),
+          or in_sqlstate in ('55P03', '57P01', '57P02', '57P03', 'PA216')),
     false);
 end
 $function$;
@@ -1710,6 +1779,7 @@ $function$;
 --   DEFERRED needs a duration; say how long the task should wait
 --                                                     REQUEST
 --   the task's deadline has not come                  DEADLINE, UNREACHABLE before times_up
+--   the task has a receipt, which says how it ends    UNREACHABLE
 --   there is no such event                            any other name
 --   the task has expired; push it anew                RESTART at or after expires_at
 --   A task that becomes READY is not eligible before run_at, and times_up is never later than
@@ -1860,6 +1930,7 @@ create or replace function async.step_task(
         end
         when in_event in ('GIVE_BACK', 'END_OK', 'END_ERROR', 'END_UNKNOWN', 'UNREACHABLE') then case
           when r.phase <> 'RUNNING' or t.query is null then 'no query of the task runs'
+          when in_event = 'UNREACHABLE' and t.receipt then 'the task has a receipt, which says how it ends'
           when in_event = 'UNREACHABLE' and coalesce(t.times_up, 'infinity') > in_now
             then 'the task''s deadline has not come'
         end
@@ -2785,17 +2856,17 @@ begin
 end
 $function$;
 
--- decide/results/keep_query
--- Purpose: the text that both engines send for a query whose rows are kept. A block at the target runs
---   the query, counts its rows, and keeps whole rows as JSON while they fit into in_bytes_max. The
---   statement behind it, in the same transaction, returns what async.read_result reads: an object with
+-- decide/results/keep_block
+-- Purpose: the DO statement of async.keep_query and async.receipt_query for a query whose rows are kept: it
+--   runs the query, counts its rows, and keeps whole rows as JSON while they fit into in_bytes_max. It puts
+--   what async.read_result reads into the setting pgasync.result of the transaction: an object with
 --   row_count, truncated, rows (the array, in UTF-8, as base64, so that no session converts it) and error.
 --   Every name is qualified, since the path is that of the role at the target.
 -- Returns: text. A query that cannot be kept, because it was changed after the push, fails there.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: the text.)
-create or replace function async.keep_query(in_query text, in_bytes_max int) returns text
+create or replace function async.keep_block(in_query text, in_bytes_max int) returns text
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -2859,7 +2930,7 @@ end$text$;
     %s
   end if;$text$;
 begin
-  return format('do %s; select pg_catalog.current_setting(''pgasync.result'') as result',
+  return format('do %s',
     async.dollar_quote(format(c_block, async.dollar_quote(in_query), in_bytes_max,
       case (async.classify_kept(in_query)).kind
         when 'loop' then c_loop
@@ -2867,6 +2938,206 @@ begin
         else format(c_probe, c_loop, c_execute)
       end)));
 end
+$function$;
+
+-- decide/results/keep_query
+-- Purpose: the text that both engines send for a query whose rows are kept: a block that runs it
+--   (async.keep_block), and in the same transaction a statement that returns what async.read_result reads.
+-- Returns: text. A query that cannot be kept, because it was changed after the push, fails at its target.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.keep_query(in_query text, in_bytes_max int) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return async.keep_block(in_query, in_bytes_max) || '; select pg_catalog.current_setting(''pgasync.result'') as result';
+end
+$function$;
+
+-- decide/receipts/refuse_receipt
+-- Purpose: why a query cannot be sent with a receipt: it is not one transaction, or has no place in one.
+--   A query that this does not recognize fails at its target, in the block of async.receipt_query.
+-- Returns: what the query is, as the end of a sentence; null for a query that can be sent.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.refuse_receipt(in_query text) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  -- As in async.classify_kept.
+  c_alone constant text := E'^(create|drop)\\s+(database|tablespace|subscription)\\M|^alter\\s+system\\M'
+    || E'|^reindex\\s+(\\([^)]*\\)\\s*)?(database|system|schema)\\M'
+    || E'|^(create|drop)\\s+(unique\\s+)?index\\s+concurrently\\M|^reindex\\s.*\\mconcurrently\\M';
+  v_statement record;
+begin
+  if in_query is null then
+    return 'is missing: clients run the task';
+  end if;
+  for v_statement in
+    select s.*, ltrim(s.statement, E' \t\n\r\f\x0b') as text from async.scan_statements(in_query) s order by s.place
+  loop
+    if v_statement.copies_to_client then
+      return 'is a COPY from or to the client';
+    elsif v_statement.first_word in ('begin', 'start', 'commit', 'end', 'rollback', 'abort', 'savepoint', 'release')
+      or v_statement.first_word = 'prepare' and v_statement.text ~* E'\\mprepare\\s+transaction\\M'
+    then
+      return 'controls transactions';
+    elsif v_statement.first_word in ('vacuum', 'discard')
+      or v_statement.first_word in ('create', 'drop', 'alter', 'reindex') and v_statement.text ~* c_alone
+    then
+      return 'cannot run in a transaction block';
+    elsif v_statement.has_into and v_statement.main_word in ('select', '(') then
+      return 'is a SELECT INTO';
+    end if;
+  end loop;
+  return null;
+end
+$function$;
+
+-- decide/receipts/receipt_query
+-- Purpose: the text that both engines send for a query with a receipt: the receipt, the query in a DO
+--   block, and a block that makes the commit of both synchronous. Without transaction control all of it is
+--   one transaction, whose commit precedes the answer to the last statement. Inside of the block Postgres
+--   refuses transaction control. With in_result_bytes_max the rows are kept (async.keep_query), else
+--   they are dropped at the target. Every name is qualified, since the path is that of the role there.
+-- Returns: text. A query that async.refuse_receipt refuses, because it was changed after the push, fails
+--   there.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.receipt_query(
+  in_query text, in_server_id text, in_election text, in_task_id bigint, in_run int, in_result_bytes_max int
+) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_receipt constant text :=
+    'insert into pgasync.receipt (server_id, election, task_id, run) values (%L, %L, %s, %s); ';
+  -- Deferred triggers run before, so that none changes the setting afterwards.
+  c_end constant text := '; do $pgasync$begin set constraints all immediate; '
+    'perform pg_catalog.set_config(''synchronous_commit'', ''on'', true) '
+    'where pg_catalog.current_setting(''synchronous_commit'') operator(pg_catalog.=) ''off''; end$pgasync$';
+  c_result constant text := '; select pg_catalog.current_setting(''pgasync.result'') as result';
+  v_kind text := async.classify_query(in_query);
+  v_body text;
+begin
+  if in_result_bytes_max is not null then
+    v_body := async.keep_block(in_query, in_result_bytes_max);
+  else
+    if v_kind not in ('loop', 'execute', 'script') then
+      select case when count(*) > 1 and bool_and(s.complete) then 'script' else 'execute' end into v_kind
+      from async.scan_statements(in_query) s;
+    end if;
+    v_body := async.wrap_query(in_query, v_kind);
+  end if;
+  return format(c_receipt, in_server_id, in_election, in_task_id, in_run) || v_body || c_end
+    || case when in_result_bytes_max is null then '' else c_result end;
+end
+$function$;
+
+-- decide/receipts/void_query
+-- Purpose: the statement that resolves a lost run at its target: it voids the receipt, unless it is there.
+--   It writes in both cases, so it waits for a run that is still open. in_database is that of the run.
+-- Returns: text; the statement returns one text: true (voided: the query had no effect and can have none),
+--   false (the query has committed), or the name of another database, in which nothing was written.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.void_query(
+  in_database text, in_server_id text, in_election text, in_task_id bigint, in_run int
+) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select format('with resolved as (insert into pgasync.receipt as r (server_id, election, task_id, run, voided) '
+    'select %L::pg_catalog.text, %L::pg_catalog.text, %s::pg_catalog.int8, %s::pg_catalog.int4, true '
+    'where pg_catalog.current_database() operator(pg_catalog.=) %L::pg_catalog.name '
+    'on conflict (server_id, election, task_id, run) do update set voided = r.voided returning r.voided) '
+    'select coalesce((select v.voided::pg_catalog.text from resolved v), '
+    '''database '' operator(pg_catalog.||) pg_catalog.current_database()::pg_catalog.text)',
+    in_server_id, in_election, in_task_id, in_run, in_database)
+$function$;
+
+-- decide/receipts/void_settings
+-- Purpose: the statement that prepares a session for async.void_query: it waits for locks for a limited
+--   time, and its commits wait for no standby, which may be missing.
+-- Returns: text; the statement returns one text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.void_settings() returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select 'select pg_catalog.concat(pg_catalog.set_config(''lock_timeout'', ''2000'', false), '
+    'pg_catalog.set_config(''synchronous_commit'', ''local'', false))'::text
+$function$;
+
+-- decide/receipts/has_its_receipts
+-- Purpose: whether the server that answers certainly has the receipts of a session: it is the one at which
+--   the session was registered, or has the same system identifier. An unknown identifier proves nothing.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.has_its_receipts(
+  in_session async.session, in_started timestamptz, in_system_identifier text
+) returns bool
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select coalesce(in_system_identifier = in_session.system_identifier, in_started = in_session.server_started, false)
+$function$;
+
+-- decide/receipts/open_receipts
+-- Purpose: the receipts of runs on registered sessions that are not recorded, with what resolves them.
+-- Returns: for each its session, its task and run, the statement for the target (async.void_query), the
+--   error if it was voided, the result if it is there, and the error if its session was written off.
+-- Raises: PA001 for a connection string that cannot be parsed.
+-- Locks: none.
+create or replace function async.open_receipts(in_sessions bigint[])
+returns table (
+  session_id bigint, task_id bigint, run int, query text, voided text, result text, written_off text
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+#variable_conflict use_column
+begin
+  return query
+  select s.session_id, r.task_id, r.run,
+    -- As in libpq, the name of the user is the default.
+    async.void_query(coalesce(c.parsed ->> 'dbname', c.parsed ->> 'user', s.role), r.server_id, r.election, r.task_id,
+      r.run),
+    format('PA216: the session with target "%s" was lost while the query ran, and its receipt was voided: the query had '
+      'no effect', s.target),
+    case when t.keep_result_for is not null then
+      '{"error": "the rows are lost with the session; the receipt says that the query has committed"}' end,
+    case when s.written_off then format('outcome unknown: session %s with target "%s" was written off by %s',
+      s.session_id, s.target, coalesce(s.written_off_by, 'an operator')) end
+  from async.session s
+  join async.receipt r on r.session_id = s.session_id
+  join async.task t on t.task_id = r.task_id and t.run = r.run
+  cross join async.control k
+  cross join lateral (select async.parse_conninfo(
+    case when s.target = k.self_target then async.self_conninfo() else s.connection_string end) as parsed) c
+  where s.session_id = any (in_sessions)
+    and t.processed is null and t.yielded is null and t.consumed is not null
+  order by s.session_id, r.task_id;
+end
+$function$;
+
+-- decide/receipts/receipt_policy
+-- Purpose: the retry policy of a task with a receipt. Its text is one transaction, so no part of it
+--   commits. Without a policy a lost run is retried, and the third one fails the task.
+-- Returns: jsonb, as async.copy_retry_policy.
+-- Raises: nothing. Locks: none.
+create or replace function async.receipt_policy(in_retry jsonb)
+returns jsonb
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select coalesce(in_retry - 'commits',
+    '{"name": "receipt", "max_attempts": 3, "delay_us": 0, "delay_max_us": 0, "sqlstates": ["PA216"]}')
 $function$;
 
 -- decide/sessions/backoff
@@ -3391,6 +3662,51 @@ begin
   return v_row;
 exception when lock_not_available then
   return null;
+end
+$function$;
+
+-- record/receipts/note_receipt
+-- Purpose: notes that a run may write a receipt, in the transaction of its launch mark. A run that was
+--   marked and not sent may be marked for another session.
+-- Returns: the election in its key.
+-- Raises: nothing.
+-- Locks: none that others wait for.
+create or replace function async.note_receipt(in_task_id bigint, in_run int, in_session_id bigint, in_target text)
+returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_election text;
+begin
+  insert into async.receipt as r (task_id, run, server_id, election, session_id, target)
+  select in_task_id, in_run, l.server_id, e.nonce, in_session_id, in_target
+  from async.leader l join async.election e on e.epoch = l.epoch
+  on conflict (task_id, run) do update set session_id = excluded.session_id
+  returning r.election into v_election;
+  return v_election;
+end
+$function$;
+
+-- record/receipts/launch_text
+-- Purpose: the text of a launch of a task whose rows are kept, or that has a receipt, which it notes.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: as async.note_receipt.
+create or replace function async.launch_text(
+  in_query text, in_keeps bool, in_receipt bool, in_task_id bigint, in_run int, in_session_id bigint, in_target text
+) returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_bytes_max constant int := case when in_keeps then (select c.result_bytes_max from async.control c) end;
+begin
+  if in_receipt is not true then
+    return async.keep_query(in_query, v_bytes_max);
+  end if;
+  return async.receipt_query(in_query, (select l.server_id from async.leader l),
+    async.note_receipt(in_task_id, in_run, in_session_id, in_target), in_task_id, in_run, v_bytes_max);
 end
 $function$;
 
@@ -4222,6 +4538,7 @@ as $function$
     ('control', 'takeover_grace', 'interval'),
     ('control', 'default_retry', 'name'),
     ('control', 'result_bytes_max', 'result bytes'),
+    ('control', 'receipt_keep', 'interval'),
     -- Only the owner may change it: async.set_trigger_search_path.
     ('control', 'trigger_search_path', 'ignored'),
     ('target', 'target', 'name'),
@@ -4233,6 +4550,7 @@ as $function$
     ('target', 'max_sessions', 'positive int'),
     ('target', 'concurrency_track_yielded', 'bool'),
     ('target', 'session_reset', 'bool'),
+    ('target', 'receipts', 'bool'),
     ('target', 'tags', 'tags'),
     ('target', 'default_retry', 'name'),
     ('target', 'retired', 'bool'),
@@ -4267,6 +4585,7 @@ as $function$
     ('schedule', 'source', 'name'),
     ('schedule', 'retry', 'name'),
     ('schedule', 'expires_after', 'timeout'),
+    ('schedule', 'receipt', 'bool'),
     ('schedule', 'paused', 'bool'),
     ('schedule', 'owner', 'ignored'),
     ('schedule', 'configured', 'ignored'),
@@ -4687,7 +5006,8 @@ begin
     target_patience = n.target_patience,
     takeover_grace = n.takeover_grace,
     default_retry = n.default_retry,
-    result_bytes_max = n.result_bytes_max
+    result_bytes_max = n.result_bytes_max,
+    receipt_keep = n.receipt_keep
   from async.control o, jsonb_populate_record(o, in_control) n
   where n.* is distinct from o.*;
 
@@ -4728,23 +5048,24 @@ begin
     max_sessions = coalesce(e.max_sessions, t.max_sessions),
     concurrency_track_yielded = coalesce(e.concurrency_track_yielded, t.concurrency_track_yielded),
     session_reset = coalesce(e.session_reset, t.session_reset),
+    receipts = coalesce(e.receipts, t.receipts),
     tags = coalesce(e.tags, t.tags),
     default_retry = coalesce(e.default_retry, t.default_retry),
     retired = coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
-    session_reset bool, tags text[], default_retry text, retired bool)
+    session_reset bool, receipts bool, tags text[], default_retry text, retired bool)
   where t.target = e.target;
 
   insert into async.target (target, max_concurrency, connection_string, asynchronous_finish, default_timeout,
-    max_sessions, concurrency_track_yielded, session_reset, tags, default_retry, retired)
+    max_sessions, concurrency_track_yielded, session_reset, receipts, tags, default_retry, retired)
   select e.target, coalesce(e.max_workers, e.max_concurrency, 8), e.connection_string,
     coalesce(e.asynchronous_finish, false), e.default_timeout, e.max_sessions,
-    coalesce(e.concurrency_track_yielded, false), coalesce(e.session_reset, true),
+    coalesce(e.concurrency_track_yielded, false), coalesce(e.session_reset, true), coalesce(e.receipts, false),
     coalesce(e.tags, '{}'), e.default_retry, coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
-    session_reset bool, tags text[], default_retry text, retired bool)
+    session_reset bool, receipts bool, tags text[], default_retry text, retired bool)
   where not exists (select from async.target t where t.target = e.target);
 
   with retired as (
@@ -5567,7 +5888,8 @@ as $function$
     ('unique_while', 'string'),
     ('on_conflict', 'string'),
     ('retry', 'string'),
-    ('keep_result', 'boolean')
+    ('keep_result', 'boolean'),
+    ('receipt', 'boolean')
 $function$;
 
 -- clients/push/refuse_push
@@ -5630,11 +5952,30 @@ begin
 end
 $function$;
 
+-- clients/push/check_receipt_target
+-- Purpose: checks that the target of a pushed task with a receipt has receipts.
+-- Returns: true.
+-- Raises: PA01M.
+-- Locks: none.
+create or replace function async.check_receipt_target(in_path text, in_target text) returns bool
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if (select t.receipts from async.target t where t.target = in_target) is not true then
+    raise exception '%receipt: the target % has no receipts', in_path, quote_literal(in_target)
+      using errcode = 'PA01M', hint = 'An administrator runs the SQL of async.target_setup(target) there, and configures '
+        'the target with "receipts": true.';
+  end if;
+  return true;
+end
+$function$;
+
 -- clients/push/refuse_options
 -- Purpose: raises the error of the first options of a push that cannot be.
 -- Returns: nothing, if all can be.
--- Raises: PA01C for a source that is too long, PA01E for times, PA01F for a unique key, and PA01K for a
---   query whose rows cannot be kept.
+-- Raises: PA01C for a source that is too long, PA01E for times, PA01F for a unique key, PA01K for a
+--   query whose rows cannot be kept, and PA01L for one that can have no receipt.
 -- Locks: none.
 create or replace function async.refuse_options(
   in_tasks async.task_push_t[], in_options async.push_options_t[]) returns void
@@ -5676,7 +6017,16 @@ begin
       raise exception 'task %.on_conflict: must be skip, error or replace, not %', o.place,
           quote_literal(left(o.on_conflict, 100))
         using errcode = 'PA01F', hint = 'It says what happens if another task has the unique key.';
-    elsif o.keep_result then
+    end if;
+    if o.receipt then
+      v_why := async.refuse_receipt(o.query);
+      if v_why is not null then
+        raise exception 'task %.receipt: its query %, so it can have no receipt', o.place, v_why
+          using errcode = 'PA01L', hint = 'A receipt needs a query that is one transaction: without transaction control, and '
+            'without statements that cannot run in a transaction block.';
+      end if;
+    end if;
+    if o.keep_result then
       v_why := case when o.query is null then 'is missing' else (async.classify_kept(o.query)).refused end;
       if v_why is not null then
         raise exception 'task %.keep_result: its query %, so its rows cannot be kept', o.place, v_why
@@ -5728,6 +6078,7 @@ begin
         or jsonb_typeof(e.it -> 'on_conflict') not in ('string', 'null')
         or jsonb_typeof(e.it -> 'retry') not in ('string', 'null')
         or jsonb_typeof(e.it -> 'keep_result') not in ('boolean', 'null')
+        or jsonb_typeof(e.it -> 'receipt') not in ('boolean', 'null')
       end)
   then
     perform async.refuse_push(in_tasks);
@@ -5739,14 +6090,15 @@ begin
       coalesce(array_agg(row(e.source, e.run_at, e.expires_at, e.unique_key,
         coalesce(e.unique_while, case when e.unique_key is not null then 'unfinished' end),
         coalesce(e.on_conflict, case when e.unique_key is not null then 'skip' end), e.retry,
-        e.keep_result)::async.push_options_t
+        e.keep_result, e.receipt)::async.push_options_t
         order by e.place), '{}')
     into out_tasks, out_options
     from rows from (jsonb_to_recordset(in_tasks) as (query text, target text, priority int, concurrency_pool text,
       timeout interval, task_data jsonb, track_yielded bool, source text, run_at timestamptz, expires_at timestamptz,
-      unique_key text, unique_while text, on_conflict text, retry text, keep_result bool)) with ordinality
+      unique_key text, unique_while text, on_conflict text, retry text, keep_result bool, receipt bool)) with
+      ordinality
       as e(query, target, priority, concurrency_pool, timeout, task_data, track_yielded, source, run_at, expires_at,
-        unique_key, unique_while, on_conflict, retry, keep_result, place);
+        unique_key, unique_while, on_conflict, retry, keep_result, receipt, place);
   exception when data_exception then
     perform async.refuse_push(in_tasks);
     raise;
@@ -5758,7 +6110,7 @@ begin
       or octet_length(o.unique_key) > async.unique_key_bytes_max()
       or o.unique_while not in ('unfinished', 'waiting') or o.on_conflict not in ('skip', 'error', 'replace')
       or o.unique_key is null and (o.unique_while is not null or o.on_conflict is not null)
-      or o.keep_result)
+      or o.keep_result or o.receipt)
   then
     perform async.refuse_options(out_tasks, out_options);
   end if;
@@ -5770,7 +6122,7 @@ $function$;
 --   with unique keys come first, in the order of their keys, so that two pushes never wait for each
 --   other.
 -- Returns: the number of inserted tasks.
--- Raises: PA011 to PA01B, PA082 (see async.prepare_push).
+-- Raises: PA011 to PA01B, PA082 (see async.prepare_push), PA01M.
 -- Locks: the new keys; waits for transactions that push the same ones. (The search path is
 --   control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path. Every name
 --   and operator is qualified.)
@@ -5788,13 +6140,17 @@ declare
 begin
   insert into async.task (task_id, target, priority, entered, source, query, asynchronous_finish, task_data,
       concurrency_pool, manual_timeout, track_yielded, pushed_by, may_reach_self, run_at, eligible_when, expires_at,
-      times_up, unique_key, unique_while, retry, attempt, keep_result_for)
+      times_up, unique_key, unique_while, retry, attempt, keep_result_for, receipt)
   select p.unnest, p.out_target, p.out_priority, p.out_entered, p.source, p.out_query, p.out_asynchronous_finish,
     p.out_task_data, p.out_concurrency_pool, p.out_manual_timeout, p.out_track_yielded, p.out_pushed_by,
     p.out_may_reach_self, p.run_at,
     case when p.run_at operator(pg_catalog.>) p.out_entered then p.run_at end,
-    p.expires_at, p.expires_at, p.unique_key, p.unique_while, p.out_retry,
-    case when p.out_retry is not null then 0 end, case when p.keep_result then in_caller::pg_catalog.text end
+    p.expires_at, p.expires_at, p.unique_key, p.unique_while,
+    case when p.receipt then async.receipt_policy(p.out_retry) else p.out_retry end,
+    case when p.out_retry is not null or p.receipt then 0 end,
+    case when p.keep_result then in_caller::pg_catalog.text end,
+    case when p.receipt then
+      async.check_receipt_target(pg_catalog.format('task %s.', p.out_position), p.out_target) end
   from rows from (
       pg_catalog.unnest(in_ids),
       async.prepare_push(in_caller, in_scope, in_tasks, 'EXECUTE',
@@ -6472,6 +6828,53 @@ begin
 end
 $function$;
 
+-- clients/target_setup
+-- Purpose: the SQL that a target needs for tasks with receipts, for the administrator of its database.
+--   Nothing is created by itself. For the owner and administrators.
+-- Returns: text; to be run in the database of the target.
+-- Raises: PA011 for an unknown target.
+-- Locks: none.
+create or replace function async.target_setup(_target text) returns text
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_setup constant text := $setup$-- Receipts of pgasync for the target %1$s. Run this in its database. It may be run again.
+create schema if not exists pgasync;
+create table if not exists pgasync.receipt (
+  server_id text not null,
+  election text not null,
+  task_id bigint not null,
+  run int not null,
+  -- The run was lost: its query had no effect, and can have none.
+  voided bool not null default false,
+  written timestamptz not null default clock_timestamp(),
+  primary key (server_id, election, task_id, run)
+);
+comment on table pgasync.receipt is
+  'Tasks of pgasync whose queries have committed here, or never will (voided). pgasync deletes the rows.';
+%2$sgrant usage on schema pgasync to %3$s;
+%2$sgrant select, insert, update, delete on pgasync.receipt to %3$s;
+$setup$;
+  v_target async.target;
+  v_role text;
+begin
+  select t.* into v_target
+  from async.target t cross join async.control c
+  where t.target = _target or upper(_target) = 'SELF' and t.target = c.self_target
+  order by t.target <> _target
+  limit 1;
+  if not found then
+    raise exception 'there is no target %', coalesce(quote_literal(_target), 'null')
+      using errcode = 'PA011', hint = 'async.configure makes targets; async.v_target lists them.';
+  end if;
+  v_role := async.parse_conninfo(v_target.connection_string) ->> 'user';
+  return format(c_setup, async.visible_text(v_target.target),
+    case when v_role is null then '-- The connection string names no role: ' else '' end,
+    coalesce(quote_ident(v_role), 'ROLE'));
+end
+$function$;
+
 -- clients/routine_call
 -- Purpose: the text of a routine after CALL, without a CALL of its own and without a semicolon.
 -- Returns: text; null for null.
@@ -6898,7 +7301,7 @@ declare
 begin
   select s.conn, s.session_id into v_worker from pg_temp.leader_worker s where s.worker = in_worker;
   perform async.close_session(v_worker.conn);
-  delete from async.session s where s.session_id = v_worker.session_id;
+  perform async.unregister_sessions(array[v_worker.session_id]) where v_worker.session_id is not null;
   update pg_temp.leader_worker s
   set state = 'empty', target = null, conninfo = null, address = null, session_id = null, cleaning = false,
       result_read = false, dblink_schema = null, connections_closed = false, broken_at = null, unreachable = false,
@@ -7163,7 +7566,7 @@ begin
           select s from async.session s where s.session_id = any (v_address.ids) order by s.session_id),
           case in_how when 'cancel' then 'pg_cancel_backend' else 'pg_terminate_backend' end, null);
       end if;
-      perform public.dblink_disconnect('pgasync_end'::text);
+      perform async.close_session('pgasync_end');
     exception when query_canceled or assert_failure or others then
       -- A target's answer may have any SQLSTATE; a cancel of this session itself ends the call.
       get stacked diagnostics v_context = pg_exception_context;
@@ -7207,8 +7610,153 @@ begin
 end
 $function$;
 
+-- dblink/helpers/resolve_receipts
+-- Purpose: runs in a helper session, for a fence: resolves the receipts of sessions that are known to be
+--   gone, over a connection to their server.
+-- Returns: an array with task_id, run, and what is recorded: outcome (ok or error), error, and result (for a
+--   task whose rows are kept).
+-- Raises: the errors of the target; 08P01 for an unexpected answer. Nothing is resolved then.
+-- Locks: none.
+create or replace function async.resolve_receipts(in_conn text, in_sessions bigint[])
+returns jsonb
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_receipt record;
+  v_answer text;
+  v_resolved jsonb := '[]';
+begin
+  for v_receipt in select o.* from async.open_receipts(in_sessions) o loop
+    if v_resolved = '[]' then
+      perform async.query_target(in_conn, async.void_settings());
+    end if;
+    v_answer := async.query_target(in_conn, v_receipt.query);
+    if v_answer not in ('true', 'false') then
+      raise exception 'the receipt of task % is in another database: %', v_receipt.task_id, left(v_answer, 100)
+        using errcode = 'protocol_violation';
+    end if;
+    v_resolved := v_resolved || jsonb_build_object('task_id', v_receipt.task_id, 'run', v_receipt.run,
+      'outcome', case v_answer when 'true' then 'error' else 'ok' end,
+      'error', case v_answer when 'true' then v_receipt.voided end,
+      'result', case v_answer when 'false' then v_receipt.result end);
+  end loop;
+  return v_resolved;
+end
+$function$;
+
+-- dblink/helpers/add_receipts
+-- Purpose: runs in a helper session, for a fence: resolves the receipts of the sessions that it has found to be
+--   gone. in_found is the result of the fence; in_started and in_system_identifier are of the server of
+--   the connection.
+-- Returns: in_found, in which a session with receipts that are resolved has them (async.resolve_receipts),
+--   and one with others has the state failed.
+-- Raises: query_canceled when this session itself is canceled.
+-- Locks: none.
+create or replace function async.add_receipts(
+  in_conn text, in_found jsonb, in_started timestamptz, in_system_identifier text
+) returns jsonb
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_session record;
+  v_resolved jsonb := '{}';
+  v_failed jsonb := '{}';
+  v_context text;
+  v_error text;
+begin
+  for v_session in
+    select s as registered from async.session s
+    where s.session_id in (
+        select (f ->> 'id')::bigint from jsonb_array_elements(in_found) f where f ->> 'state' = 'gone')
+      and exists (select from async.receipt r where r.session_id = s.session_id)
+    order by s.session_id
+  loop
+    begin
+      if v_error is not null then
+        raise exception '%', v_error;
+      end if;
+      if not async.has_its_receipts(v_session.registered, in_started, in_system_identifier) then
+        raise exception 'it is unknown whether the server that answers has it: its role may not read the system identifier'
+          using errcode = '42501';
+      end if;
+      v_resolved := v_resolved || jsonb_build_object((v_session.registered).session_id,
+        async.resolve_receipts(in_conn, array[(v_session.registered).session_id]));
+    exception when query_canceled or assert_failure or others then
+      get stacked diagnostics v_context = pg_exception_context;
+      if sqlstate = '57014' and strpos(v_context, '"' || in_conn || '"') = 0 then
+        raise;
+      end if;
+      v_failed := v_failed || jsonb_build_object((v_session.registered).session_id,
+        format('it is gone, and its receipt cannot be resolved: %s: %s', sqlstate, sqlerrm));
+      -- After an error the connection must not be used any more.
+      v_error := coalesce(v_error, format('after %s', sqlstate));
+      perform async.close_session(in_conn);
+    end;
+  end loop;
+  if v_resolved = '{}' and v_failed = '{}' then
+    return in_found;
+  end if;
+  return (
+    select jsonb_agg(case
+      when v_failed ? (f ->> 'id') then f || jsonb_build_object('state', 'failed', 'error', async.mask_text(v_failed ->> (f ->> 'id')))
+      when v_resolved ? (f ->> 'id') then f || jsonb_build_object('receipts', v_resolved -> (f ->> 'id'))
+      else f
+    end order by place)
+    from jsonb_array_elements(in_found) with ordinality as e(f, place));
+end
+$function$;
+
+-- dblink/helpers/delete_receipts
+-- Purpose: runs in the session of the upkeep of the SQL engine: deletes old receipts at a target, in one step
+--   (async.old_receipts). A failure is logged.
+-- Returns: the number of receipts.
+-- Raises: query_canceled when this session itself is canceled.
+-- Locks: the rows of async.receipt that it deletes.
+create or replace function async.delete_receipts() returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_conn constant text := 'pgasync_receipts';
+  v_old record;
+  v_context text;
+  v_conninfo text;
+begin
+  select o.* into v_old from async.old_receipts(clock_timestamp()) o;
+  if not found then
+    return 0;
+  end if;
+  begin
+    -- A target that was deleted cannot be reached any more.
+    if v_old.connection_string is not null then
+      perform async.close_session(c_conn);
+      v_conninfo := async.target_conninfo(v_old.target, 'receipts', false, 2);
+      perform public.dblink_connect(c_conn, v_conninfo);
+      perform async.query_target(c_conn, async.void_settings());
+      perform async.query_target(c_conn, v_old.query);
+      perform async.close_session(c_conn);
+    end if;
+    perform async.forget_receipts(v_old.task_ids, v_old.runs);
+  exception when query_canceled or assert_failure or others then
+    get stacked diagnostics v_context = pg_exception_context;
+    perform async.close_session(c_conn);
+    if sqlstate = '57014' and strpos(v_context, '"' || c_conn || '"') = 0 then
+      raise;
+    end if;
+    perform async.postpone_receipts();
+    perform async.log_quiet('WARNING', format('old receipts at target "%s" cannot be deleted yet: %s: %s', v_old.target,
+      sqlstate, async.mask_text(sqlerrm)));
+    return 0;
+  end;
+  return cardinality(v_old.runs);
+end
+$function$;
+
 -- dblink/helpers/fence_sessions
--- Purpose: performs a fence over an open connection.
+-- Purpose: performs a fence over an open connection, and resolves the receipts of the sessions that are gone. A
+--   session whose receipts cannot be resolved is not gone.
 -- Returns: the result for each session, as async.end_sessions.
 -- Raises: PA210; 42501 when this role may not see the start of a backend with the pid of a
 --   registered session; the errors of the target.
@@ -7244,7 +7792,7 @@ begin
     where i.session_id = any (in_ids)
   ) s;
   if cardinality(v_there) = 0 then
-    return v_found;
+    return async.add_receipts(in_conn, v_found, v_server.server_started, v_server.system_identifier);
   end if;
   for v_check in 1..c_checks_max loop
     v_here := async.signal_backends(in_conn, v_there, 'pg_terminate_backend', v_moved);
@@ -7252,7 +7800,7 @@ begin
       select from unnest(v_there) s where s.epoch >= v_moved and s.session_id = any (v_here));
     perform pg_sleep(0.1);
   end loop;
-  return v_found || (
+  return async.add_receipts(in_conn, v_found || (
     select jsonb_agg(jsonb_build_object('id', s.session_id,
       'state', case
         when s.session_id <> all (v_here) then 'gone'
@@ -7260,7 +7808,7 @@ begin
         else 'failed'
       end,
       'error', case when s.epoch >= v_moved then 'it is still there, although it was asked to end' end))
-    from unnest(v_there) s);
+    from unnest(v_there) s), v_server.server_started, v_server.system_identifier);
 end
 $function$;
 
@@ -7353,6 +7901,28 @@ begin
 end
 $function$;
 
+-- both_engines/unregister_sessions
+-- Purpose: removes sessions that are gone from the registry. A session with the receipt of a run that is not
+--   recorded stays, so that the next leader finds the server of the receipt, until the upkeep removes it.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows of async.session.
+create or replace function async.unregister_sessions(in_sessions bigint[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  delete from async.session s
+  where s.session_id = any (in_sessions)
+    and not exists (
+      select from async.receipt r
+      join async.task t on t.task_id = r.task_id and t.run = r.run
+      where r.session_id = s.session_id
+        and t.processed is null and t.yielded is null and t.consumed is not null);
+  update async.session s set settled = true where s.session_id = any (in_sessions) and not s.settled;
+end
+$function$;
+
 -- dblink/sessions/register_session
 -- Purpose: registers a new session with the identity that it reported. A launch mark may name it
 --   from the commit on. A session without a valid identity is dropped, and counts as a failure of
@@ -7406,6 +7976,7 @@ $function$;
 
 -- dblink/sessions/note_target_failure
 -- Purpose: marks a target as down: its tasks wait, and a helper probes it again after a backoff.
+--   Without a task the backoff does not grow, so the next task is not made to wait for it.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -7418,11 +7989,14 @@ declare
   c_first constant interval := '500 milliseconds';
   c_last constant interval := '10 seconds';
   v_failures int;
+  v_wanted bool;
 begin
+  v_wanted := exists (select from pg_temp.leader_lane l where l.target = in_target and not l.pullable);
   update pg_temp.leader_target t
   set health = 'down', fresh = false, failures = t.failures + 1, last_error = in_error, wanted = 0,
       down_since = coalesce(t.down_since, clock_timestamp()),
-      retry_at = clock_timestamp() + async.backoff(t.failures + 1, c_first, c_last, random())
+      retry_at = clock_timestamp()
+        + case when v_wanted then async.backoff(t.failures + 1, c_first, c_last, random()) else c_first end
   -- A further failure of a target that is down (a fence, another session) is not another attempt.
   where t.target = in_target and not (t.health = 'down' and t.retry_at > clock_timestamp())
   returning t.failures into v_failures;
@@ -7942,10 +8516,12 @@ begin
   if not in_ended and in_code is null then
     return false;
   end if;
-  select s.uncertain, s.conn, t.query, async.close_connections_query(s.dblink_schema) as close_connections into v_worker
+  select s.uncertain, s.conn, t.query, t.receipt, async.close_connections_query(s.dblink_schema) as close_connections into v_worker
   from pg_temp.leader_worker s left join async.task t on t.task_id = s.task_id
   where s.worker = in_worker;
-  if (v_worker.uncertain or async.ends_session(in_code)) and async.opens_transaction(v_worker.query) then
+  if (v_worker.uncertain or async.ends_session(in_code))
+    and (v_worker.receipt or async.opens_transaction(v_worker.query))
+  then
     perform async.note_query_error(in_worker, '08006', coalesce(in_error, 'the orchestrator was interrupted'));
     perform async.lose_session(in_worker);
     return true;
@@ -8102,6 +8678,7 @@ declare
   c_receiving_max constant interval := '1 second';
   c_receiving_for_a_byte_max constant interval := '10 microseconds';
   v_launch record;
+  v_receipt record;
   v_query text;
   v_kind text;
   v_text text;
@@ -8121,7 +8698,7 @@ begin
     -- A query that is too long is not read.
     select s.worker, s.conn, s.target, s.task_id, octet_length(t.query) as bytes,
       case when octet_length(t.query) <= c_query_bytes_max then t.query end as query,
-      t.keep_result_for is not null as keeps,
+      t.keep_result_for is not null as keeps, t.receipt, s.run,
       t.may_reach_self is false
         and exists (select from async.session a where a.session_id = s.session_id and a.at_self) as not_granted
     from pg_temp.leader_worker s
@@ -8132,6 +8709,21 @@ begin
     if v_launch.query is null or v_launch.not_granted then
       v_kind := 'refused';
       v_query := null;
+    elsif v_launch.receipt then
+      select r.* into v_receipt from async.receipt r where r.task_id = v_launch.task_id and r.run = v_launch.run;
+      if not found then
+        -- It is noted with the next mark.
+        update pg_temp.leader_state set receipts = true where not receipts;
+        update pg_temp.leader_worker s set state = 'ended', outcome = 'unsent', sent = null, since = clock_timestamp()
+        where s.worker = v_launch.worker;
+        continue;
+      end if;
+      v_kind := case when v_launch.keeps then 'kept' else 'raw' end;
+      v_query := null;
+      v_names_itself := false;
+      v_text := replace(async.receipt_query(v_launch.query, v_receipt.server_id, v_receipt.election, v_launch.task_id,
+          v_launch.run, case when v_launch.keeps then (select c.result_bytes_max from async.control c) end),
+        '##flow.TASK_ID##', v_launch.task_id::text);
     elsif v_launch.keeps then
       v_kind := 'kept';
       v_query := null;
@@ -8842,7 +9434,8 @@ $function$;
 
 -- dblink/helpers/run_upkeep
 -- Purpose: keeps the upkeep running in a session to this server itself, without waiting for it: reads
---   the answer of async.upkeep, and sends the next call, or the VACUUM that the answer asks for.
+--   the answer of async.upkeep, and sends the next call, or what the answer asks for: a VACUUM,
+--   or the deletion of receipts at a target.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none here.
@@ -8888,6 +9481,8 @@ begin
   if v_error is not null then
     perform async.log_quiet('WARNING', 'upkeep: ' || v_error);
     perform async.note_done('upkeep', in_now + c_pause_after_failure);
+  elsif v_answer ->> 'vacuum' is null and (v_answer ->> 'receipts')::bool then
+    perform public.dblink_send_query(c_conn, 'select async.delete_receipts()'::text);
   elsif v_answer ->> 'vacuum' is null and not (v_answer ->> 'more')::bool then
     perform async.note_done('upkeep', in_now + c_pause);
   else
@@ -8938,6 +9533,8 @@ begin
     led_since timestamptz not null default clock_timestamp(),
     -- A pool has a limit on starts.
     limits_starts bool not null default false,
+    -- A target has receipts, or a task with one was found.
+    receipts bool not null default false,
     -- Rows of async.task written since the upkeep was last told.
     writes bigint not null default 0,
     -- When the time is compensated for which targets blocked the leader (async.note_blocked_time).
@@ -9126,7 +9723,11 @@ begin
     pool text not null,
     -- False: claimed and not sent, and the row could not be given back yet.
     launched bool not null,
-    recorded bool not null default false
+    recorded bool not null default false,
+    -- What the fence has found out about its receipt (async.resolve_receipts).
+    resolved text,
+    known text,
+    result text
   ) with (fillfactor = 10);
 
   -- Tasks whose rows could not be written, with the time of the next attempt.
@@ -9388,6 +9989,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_sessions_per_fence_max constant int := 50;
+  c_look_every constant interval := '10 seconds';
 begin
   -- Cancels at a target that is not ok go to the general lane, where a stuck helper does no harm.
   select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
@@ -9448,7 +10050,9 @@ begin
   from pg_temp.leader_target t
   where (t.health = 'down' and t.retry_at <= clock_timestamp() or t.health = 'unknown')
     and not exists (select from pg_temp.leader_helper h where h.state = 'stuck' and h.target = t.target)
-    and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
+    -- A target that was lost is probed without a task too, now and then, so that its state is known.
+    and (t.health = 'down' and t.configured and t.retry_at + c_look_every <= clock_timestamp()
+      or exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted))
   order by t.retry_at, t.target
   limit 1;
 end
@@ -9560,7 +10164,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_error constant text := split_part(in_error, E'\nCONTEXT: ', 1);
+  -- The message of dblink about a connection says nothing, and its detail has the cause.
+  v_error constant text := regexp_replace(split_part(in_error, E'\nCONTEXT: ', 1),
+    E'^(08001: )[^\n]*\nDETAIL: ', E'\\1');
   v_worker record;
 begin
   if in_op = 'probe' then
@@ -9599,6 +10205,29 @@ begin
 end
 $function$;
 
+-- leader/fences/take_resolved_receipts
+-- Purpose: notes what is known of the receipts of sessions that are gone, with the lost workers and the
+--   orphans whose runs they are (see async.resolve_receipts).
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.take_resolved_receipts(in_resolved jsonb)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update pg_temp.leader_worker s
+  set outcome = n.outcome, error = n.error, result = n.result, spent = true,
+      sent = case when n.result is null then 'raw' else 'kept' end
+  from jsonb_to_recordset(in_resolved) n(task_id bigint, run int, outcome text, error text, result text)
+  where s.state = 'lost' and not s.recorded and s.task_id = n.task_id and s.run = n.run;
+  update pg_temp.leader_orphan o set resolved = n.outcome, known = n.error, result = n.result
+  from jsonb_to_recordset(in_resolved) n(task_id bigint, run int, outcome text, error text, result text)
+  where not o.recorded and o.task_id = n.task_id and o.run = n.run;
+end
+$function$;
+
 -- leader/fences/take_fence_result
 -- Purpose: processes the result of a fence: sessions that are gone are removed from the registry
 --   and their tasks are settled. The others are retried, shown in async.v_lost_session, and logged
@@ -9614,6 +10243,8 @@ as $function$
 declare
   v_left record;
 begin
+  perform async.take_resolved_receipts(f.receipts)
+  from jsonb_to_recordset(in_found) f(state text, receipts jsonb) where f.state = 'gone' and f.receipts is not null;
   perform async.forget_sessions(array(
     select (f ->> 'id')::bigint from jsonb_array_elements(in_found) f where f ->> 'state' = 'gone'));
   update pg_temp.leader_fence f
@@ -9707,7 +10338,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   delete from pg_temp.leader_fence f where f.session_id = any (in_sessions);
-  delete from async.session s where s.session_id = any (in_sessions);
+  perform async.unregister_sessions(in_sessions);
   perform async.settle_lost_sessions(in_sessions);
 end
 $function$;
@@ -9731,6 +10362,9 @@ begin
     left join async.session s on s.session_id = f.session_id
     where s.session_id is null or s.written_off);
   if v_off <> '{}' then
+    perform async.take_resolved_receipts((
+      select jsonb_agg(jsonb_build_object('task_id', r.task_id, 'run', r.run, 'outcome', 'lost', 'error', r.written_off))
+      from async.open_receipts(v_off) r));
     perform async.forget_sessions(v_off);
   end if;
   return pg_catalog.cardinality(v_off);
@@ -9842,9 +10476,12 @@ declare
   v_workers int;
 begin
   select c.* into v_control from async.control c;
-  update pg_temp.leader_state s set limits_starts = n.limits
-  from (select exists (select from async.concurrency_pool p where p.starts_max > 0) as limits) n
-  where s.limits_starts <> n.limits;
+  update pg_temp.leader_state s set limits_starts = n.limits, receipts = s.receipts or n.receipts
+  from (
+    select exists (select from async.concurrency_pool p where p.starts_max > 0) as limits,
+      exists (select from async.target t where t.receipts) as receipts
+  ) n
+  where s.limits_starts <> n.limits or n.receipts and not s.receipts;
   v_workers := v_control.workers + (select count(*) from pg_temp.leader_worker s where s.unreachable);
 
   -- More workers at once; fewer as they become free.
@@ -10224,11 +10861,14 @@ begin
     left join pg_temp.leader_worker s on s.task_id = i.task_id
     left join pg_temp.leader_orphan o on o.task_id = i.task_id
     left join pg_temp.leader_target t on t.target = coalesce(s.target, o.target)
-    where s.worker is null and o.task_id is null
+    -- The receipt of a lost run says how its task ends.
+    where (s.worker is null and o.task_id is null
+        or not exists (select from async.task k where k.task_id = i.task_id and k.receipt)) and (
+      s.worker is null and o.task_id is null
         and not exists (select from async.request r where r.task_id = i.task_id)
       or s.state = 'lost' and not s.recorded and (s.unreachable or t.health is distinct from 'ok')
       or o.launched and not o.recorded and (t.health is distinct from 'ok'
-        or exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)));
+        or exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable))));
   if v_events = '{}' then
     return 0;
   end if;
@@ -10357,7 +10997,7 @@ $function$;
 -- leader/stages/resolve_orphans
 -- Purpose: resolves the tasks of lost leaders. Claims that were not sent return to the queue at
 --   once. Launched tasks wait until every session of the registry at their target is gone. Then
---   their outcome is unknown: they fail, unless a request says otherwise. Those that timed out
+--   their outcome is that of their receipt, or unknown: they fail, unless a request says otherwise. Those that timed out
 --   before release their pool slots then.
 -- Returns: the number of tasks.
 -- Raises: nothing because of a single task.
@@ -10377,7 +11017,7 @@ begin
     return 0;
   end if;
   v_events := array(
-    select async.orphan_event(o.task_id, o.run, o.launched, o.recorded, o.target, in_now)
+    select async.orphan_event(o.task_id, o.run, o.launched, o.recorded, o.target, in_now, o.resolved, o.known, o.result)
     from (
       select i.* from pg_temp.leader_orphan i
       where (not i.launched or not exists (select from pg_temp.leader_fence f where f.target = i.target))
@@ -10410,12 +11050,14 @@ end
 $function$;
 
 -- leader/stages/orphan_event
--- Purpose: the event for a task of a lost leader, with the requests for it.
+-- Purpose: the event for a task of a lost leader, with the requests for it. in_resolved, in_known and in_result
+--   are what is known by its receipt.
 -- Returns: the event.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.orphan_event(
-  in_id bigint, in_run int, in_launched bool, in_recorded bool, in_target text, in_now timestamptz
+  in_id bigint, in_run int, in_launched bool, in_recorded bool, in_target text, in_now timestamptz,
+  in_resolved text, in_known text, in_result text
 ) returns async.event_t
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -10434,8 +11076,12 @@ begin
       from async.control c left join async.target g on g.target = in_target);
     return v_event;
   end if;
-  v_event.event := case when in_recorded then 'RELEASE' else 'END_UNKNOWN' end;
-  v_event.known := 'outcome unknown: the orchestrator was lost while the query ran';
+  v_event.event := case when in_recorded then 'RELEASE' when in_resolved = 'ok' then 'END_OK'
+    when in_resolved = 'error' then 'END_ERROR' else 'END_UNKNOWN' end;
+  if in_resolved is distinct from 'ok' then
+    v_event.known := coalesce(in_known, 'outcome unknown: the orchestrator was lost while the query ran');
+  end if;
+  v_event.result := in_result;
   v_event.requests := '{}';
   for v_request in select r.* from async.request r where r.task_id = in_id order by r.request_id loop
     v_event.requests := v_event.requests || v_request.request_id;
@@ -11260,7 +11906,8 @@ end
 $function$;
 
 -- leader/stages/mark_launches
--- Purpose: marks the launches of all claimed tasks (see async.write_marks).
+-- Purpose: marks the launches of all claimed tasks (see async.write_marks), and notes the receipts of those that
+--   have one.
 -- Returns: the number of marks.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as async.hold_epoch; none that others wait for.
@@ -11270,10 +11917,18 @@ language plpgsql
 as $function$
 declare
   v_claimed record;
+  v_state record;
 begin
   select array_agg(s.task_id) as ids, array_agg(s.run) as runs, array_agg(s.session_id) as sessions into v_claimed
   from pg_temp.leader_worker s where s.state = 'claimed';
-  perform async.write_marks(l.epoch, v_claimed.ids, v_claimed.runs, v_claimed.sessions) from pg_temp.leader_state l;
+  select async.write_marks(l.epoch, v_claimed.ids, v_claimed.runs, v_claimed.sessions)::text, l.receipts into v_state
+  from pg_temp.leader_state l;
+  if v_state.receipts then
+    perform async.note_receipt(s.task_id, s.run, s.session_id, s.target)
+    from pg_temp.leader_worker s
+    join async.task t on t.task_id = s.task_id and t.receipt
+    where s.state = 'claimed';
+  end if;
   return coalesce(cardinality(v_claimed.ids), 0);
 end
 $function$;
@@ -12142,13 +12797,16 @@ declare
   v_id bigint;
 begin
   insert into async.task (target, priority, entered, source, query, asynchronous_finish, task_data, concurrency_pool,
-    manual_timeout, track_yielded, pushed_by, may_reach_self, expires_at, times_up, retry, attempt, schedule,
-    scheduled_for)
+    manual_timeout, track_yielded, pushed_by, may_reach_self, expires_at, times_up, retry, attempt, receipt,
+    schedule, scheduled_for)
   select p.out_target, p.out_priority, p.out_entered, in_schedule.source, p.out_query, p.out_asynchronous_finish,
     p.out_task_data, p.out_concurrency_pool, p.out_manual_timeout, p.out_track_yielded, in_owner, p.out_may_reach_self,
     p.out_entered operator(pg_catalog.+) in_schedule.expires_after,
     p.out_entered operator(pg_catalog.+) in_schedule.expires_after,
-    p.out_retry, case when p.out_retry is not null then 0 end, in_schedule.schedule, in_time
+    case when in_schedule.receipt then async.receipt_policy(p.out_retry) else p.out_retry end,
+    case when p.out_retry is not null or in_schedule.receipt then 0 end,
+    case when in_schedule.receipt then async.check_receipt_target('', p.out_target) end,
+    in_schedule.schedule, in_time
   from async.prepare_push(in_owner, in_scope, array[row(in_schedule.task_data, in_target, in_schedule.priority,
     in_schedule.query, in_schedule.concurrency_pool, in_schedule.timeout, in_schedule.track_yielded)::async.task_push_t],
     'EXECUTE', array[in_schedule.retry]) p
@@ -12530,6 +13188,7 @@ declare
   s constant async.schedule := in_schedule;
   v_target text;
   v_hint text;
+  v_why text;
 begin
   if btrim(coalesce(s.schedule, ''), E' \t\n\r\f\x0b') = '' then
     perform async.refuse_schedule_option('schedule', 'name', 'must not be empty', 'Name it: nightly_load');
@@ -12566,12 +13225,20 @@ begin
     perform async.refuse_schedule_option(in_path, 'task_data', format('is too large (%s bytes)', pg_column_size(s.task_data)),
       format('It may have %s bytes.', async.task_data_bytes_max()));
   end if;
+  if s.receipt then
+    v_why := async.refuse_receipt(s.query);
+    if v_why is not null then
+      perform async.refuse_schedule_option(in_path, 'receipt', format('its query %s, so it can have no receipt', v_why),
+        'A receipt needs a query that is one transaction.');
+    end if;
+  end if;
   v_target := (async.schedule_targets(s.target, in_scope))[1];
   if v_target is not null then
     begin
       -- Nothing is inserted.
       perform from async.prepare_push(in_caller, in_scope, array[row(s.task_data, v_target, s.priority, s.query,
         s.concurrency_pool, s.timeout, s.track_yielded)::async.task_push_t], 'EXECUTE', array[s.retry]);
+      perform async.check_receipt_target('', v_target) where s.receipt;
     exception when others then
       if sqlstate not like 'PA%' then
         raise;
@@ -12669,7 +13336,7 @@ begin
     owner = s.owner, "when" = s."when", time_zone = s.time_zone, query = s.query, target = s.target, overlap = s.overlap,
     catch_up = s.catch_up, priority = s.priority, concurrency_pool = s.concurrency_pool, timeout = s.timeout,
     task_data = s.task_data, track_yielded = s.track_yielded, source = s.source, retry = s.retry,
-    expires_after = s.expires_after, paused = s.paused, last_time = s.last_time, next_time = s.next_time,
+    expires_after = s.expires_after, receipt = s.receipt, paused = s.paused, last_time = s.last_time, next_time = s.next_time,
     look_at = s.look_at
   where o.schedule = s.schedule;
   return s.next_time;
@@ -12751,7 +13418,8 @@ create or replace function async.schedule(
   track_yielded bool default null,
   source text default null,
   retry text default null,
-  expires_after interval default null) returns timestamptz
+  expires_after interval default null,
+  receipt bool default null) returns timestamptz
 language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 -- This form of an interval does not depend on settings.
@@ -12763,7 +13431,7 @@ begin
       'schedule', _name, 'when', _when, 'query', _query, 'target', _target, 'time_zone', time_zone, 'overlap', overlap,
       'catch_up', catch_up, 'priority', priority, 'concurrency_pool', concurrency_pool, 'timeout', timeout,
       'task_data', task_data, 'track_yielded', track_yielded, 'source', source, 'retry', retry,
-      'expires_after', expires_after))
+      'expires_after', expires_after, 'receipt', receipt))
     from async.caller c);
 end
 $function$;
@@ -13789,7 +14457,7 @@ as $function$
 declare
   v_session async.session;
 begin
-  update async.session s set written_off = true
+  update async.session s set written_off = true, written_off_by = session_user
   where s.session_id = _session_id and s.lost_since is not null
   returning s.* into v_session;
   if not found then
@@ -13946,7 +14614,7 @@ returns table (
   asynchronous_finish bool, track_yielded bool, manual_timeout interval, consumed timestamptz,
   processed timestamptz, yielded timestamptz, finish_status text, failed bool, processing_error text,
   times_up timestamptz, tracked bool, eligible_when timestamptz, run int, text_bytes int,
-  run_at timestamptz, expires_at timestamptz, attempt int, retry text
+  run_at timestamptz, expires_at timestamptz, attempt int, retry text, receipt bool
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -13961,7 +14629,7 @@ begin
     coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.consumed,
     t.processed, t.yielded, t.finish_status::text, t.failed, t.processing_error,
     t.times_up, t.tracked, t.eligible_when, t.run, coalesce(octet_length(t.query), 0), t.run_at, t.expires_at,
-    coalesce(t.attempt, 0), t.retry::text
+    coalesce(t.attempt, 0), t.retry::text, coalesce(t.receipt, false)
   from async.task t
   where t.task_id = any (in_ids);
 end
@@ -13970,7 +14638,7 @@ $function$;
 -- both_engines/lead_stock
 -- Purpose: the tasks that the last leader left to the next one: those that run or hold a pool slot.
 --   For those that run, the launch marks say whether they were launched. Without the sentinel of
---   the marks every claimed task counts as launched.
+--   the marks every claimed task counts as launched. Of tasks with receipts, async.receipt says it.
 -- Returns: the ids of the tasks, and whether they were launched.
 -- Raises: nothing.
 -- Locks: none.
@@ -13988,7 +14656,8 @@ begin
   into v_marks_hold from async.leader l;
   return query
   select t.task_id,
-    not v_marks_hold or exists (select from async.launch_mark m where m.task_id = t.task_id and m.run = t.run)
+    case when t.receipt then exists (select from async.receipt r where r.task_id = t.task_id and r.run = t.run)
+      else not v_marks_hold or exists (select from async.launch_mark m where m.task_id = t.task_id and m.run = t.run) end
   from async.running_rows() t;
   return query
   select k.task_id, false from async.tasks_without_query() k;
@@ -14106,12 +14775,12 @@ $function$;
 -- external_leader/lead_mark
 -- Purpose: marks launches (see async.write_marks), and returns the texts of the tasks.
 -- Returns: for each task that has the marked run its text, or the reason why it must not be launched;
---   whether it may start in a session at this database itself (async.session.at_self); and, for a task
---   whose rows are kept, the most bytes that its target may answer.
+--   whether it may start in a session at this database itself (async.session.at_self); for a task
+--   whose rows are kept, the most bytes that its target may answer; and whether it has a receipt.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as async.hold_epoch; none that others wait for.
 create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
-returns table (task_id bigint, query text, refused text, may_reach_self bool, answer_bytes_max int)
+returns table (task_id bigint, query text, refused text, may_reach_self bool, answer_bytes_max int, receipt bool)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -14125,14 +14794,16 @@ begin
   return query
   select t.task_id,
     case when octet_length(t.query) <= async.query_bytes_max() then
-      case when t.keep_result_for is null then t.query
-        else async.keep_query(t.query, (select c.result_bytes_max from async.control c)) end end,
+      case when t.keep_result_for is null and t.receipt is not true then t.query
+        else async.launch_text(t.query, t.keep_result_for is not null, t.receipt, t.task_id, t.run, m.session_id, t.target)
+      end end,
     case when (octet_length(t.query) <= async.query_bytes_max()) is not true then
       async.refuse_query(octet_length(t.query)) end,
     t.may_reach_self is not false,
     case when t.keep_result_for is not null then
-      async.answer_bytes_max((select c.result_bytes_max from async.control c)) end
-  from unnest(in_ids, in_runs) as m(task_id, run)
+      async.answer_bytes_max((select c.result_bytes_max from async.control c)) end,
+    coalesce(t.receipt, false)
+  from unnest(in_ids, in_runs, in_sessions) as m(task_id, run, session_id)
   join async.task t on t.task_id = m.task_id and t.run = m.run
   -- Always true, and selective to the planner: see async.write_at_once.
   where m.run = m.run + 0;
@@ -14152,7 +14823,7 @@ create or replace function async.lead_heads(
 ) returns table (
   lane bigint, task_id bigint, priority int, entered timestamptz, asynchronous_finish bool, track_yielded bool,
   manual_timeout interval, times_up timestamptz, run int, text_bytes int,
-  run_at timestamptz, expires_at timestamptz, attempt int, retry text
+  run_at timestamptz, expires_at timestamptz, attempt int, retry text, receipt bool
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -14170,7 +14841,7 @@ begin
   cross join lateral (
     (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
        t.manual_timeout, t.times_up, t.run, octet_length(t.query), t.run_at, t.expires_at,
-       coalesce(t.attempt, 0), t.retry::text
+       coalesce(t.attempt, 0), t.retry::text, coalesce(t.receipt, false)
      from async.task t
      where not l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
@@ -14180,7 +14851,8 @@ begin
      limit l.heads_max)
     union all
     (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
-       t.manual_timeout, t.times_up, t.run, 0, t.run_at, t.expires_at, coalesce(t.attempt, 0), t.retry::text
+       t.manual_timeout, t.times_up, t.run, 0, t.run_at, t.expires_at, coalesce(t.attempt, 0), t.retry::text,
+       false
      from async.task t
      where l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
@@ -14203,7 +14875,7 @@ create or replace function async.lead_arrivals(in_since txid_snapshot, in_max in
 returns table (
   pool text, target text, pullable bool, task_id bigint, priority int, entered timestamptz,
   asynchronous_finish bool, track_yielded bool, manual_timeout interval, times_up timestamptz, run int, text_bytes int,
-  run_at timestamptz, expires_at timestamptz, eligible_when timestamptz, attempt int, retry text
+  run_at timestamptz, expires_at timestamptz, eligible_when timestamptz, attempt int, retry text, receipt bool
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -14218,7 +14890,8 @@ begin
   return query
   select coalesce(t.concurrency_pool, t.target), t.target, t.query is null, t.task_id, t.priority, t.entered,
     coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.times_up, t.run,
-    coalesce(octet_length(t.query), 0), t.run_at, t.expires_at, t.eligible_when, coalesce(t.attempt, 0), t.retry::text
+    coalesce(octet_length(t.query), 0), t.run_at, t.expires_at, t.eligible_when, coalesce(t.attempt, 0), t.retry::text,
+    coalesce(t.receipt, false)
   from (
     select a.* from async.task a
     -- The index has the condition, so that no statement without it reads all of the index.
@@ -14581,6 +15254,129 @@ begin
 end
 $function$;
 
+-- upkeep/delete_settled_sessions
+-- Purpose: removes the sessions from the registry that are gone and stayed there for a receipt
+--   (async.unregister_sessions).
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows that it deletes.
+create or replace function async.delete_settled_sessions() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform from async.session s where s.settled limit 1;
+  if found then
+    perform async.unregister_sessions(array(select s.session_id from async.session s where s.settled));
+  end if;
+end
+$function$;
+
+-- upkeep/old_receipts
+-- Purpose: receipts that can be deleted at their target: their tasks ended control.receipt_keep ago, or are
+--   deleted. Those of another server, of which this one is a copy, are only forgotten here.
+-- Returns: at most one row, of a target that is chosen at random: its connection string (null if it was
+--   deleted), whether it is the server itself, the keys of up to 1000 receipts here, and the statement that
+--   deletes them there and returns one text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.old_receipts(in_now timestamptz)
+returns table (target text, connection_string text, is_self bool, task_ids bigint[], runs int[], query text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+#variable_conflict use_column
+declare
+  c_receipts_max constant int := 1000;
+  v_before constant timestamptz := in_now - (select c.receipt_keep from async.control c);
+begin
+  return query
+  with recursive targets as (
+    (select r.target from async.receipt r order by r.target limit 1)
+    union all
+    select (select r.target from async.receipt r where r.target > s.target order by r.target limit 1)
+    from targets s where s.target is not null
+  ), old as (
+    select s.target, array_agg(o.task_id) as task_ids, array_agg(o.run) as runs,
+      string_agg(format('(%L::pg_catalog.text, %L::pg_catalog.text, %s::pg_catalog.int8, %s::pg_catalog.int4)',
+        case when o.server_id = l.server_id then o.server_id else '' end, o.election, o.task_id, o.run), ', ') as keys
+    from targets s
+    cross join async.leader l
+    cross join lateral (
+      select r.* from async.receipt r
+      left join async.task t on t.task_id = r.task_id
+      where r.target = s.target and r.marked < v_before and (t.task_id is null or t.processed < v_before)
+      order by r.marked
+      limit c_receipts_max
+    ) o
+    group by s.target
+    order by random()
+    limit 1
+  )
+  select o.target, t.connection_string, coalesce(t.target = c.self_target, false), o.task_ids, o.runs,
+    format('with gone as (delete from pgasync.receipt r using (values %s) as k(server_id, election, task_id, run) '
+      'where r.server_id operator(pg_catalog.=) k.server_id and r.election operator(pg_catalog.=) k.election '
+      'and r.task_id operator(pg_catalog.=) k.task_id and r.run operator(pg_catalog.=) k.run) '
+      'select ''deleted''::pg_catalog.text', o.keys)
+  from old o
+  cross join async.control c
+  left join async.target t on t.target = o.target;
+end
+$function$;
+
+-- upkeep/forget_receipts
+-- Purpose: notes that receipts were deleted at their target. Further ones are due at once.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows of async.receipt that it deletes.
+create or replace function async.forget_receipts(in_task_ids bigint[], in_runs int[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  delete from async.receipt r using unnest(in_task_ids, in_runs) as k(task_id, run)
+  where r.task_id = k.task_id and r.run = k.run;
+  perform set_config('pgasync.receipts_after', '', false);
+end
+$function$;
+
+-- upkeep/postpone_receipts
+-- Purpose: notes that receipts cannot be deleted at their target. The next attempt comes later.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.postpone_receipts() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_pause constant interval := '10 minutes';
+begin
+  perform set_config('pgasync.receipts_after', (clock_timestamp() + c_pause)::text, false);
+end
+$function$;
+
+-- upkeep/receipts_are_due
+-- Purpose: whether old receipts are to be deleted at a target (async.old_receipts). It looks once in ten
+--   seconds. The time is a setting of the session of the upkeep.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.receipts_are_due(in_now timestamptz) returns bool
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_every constant interval := '10 seconds';
+begin
+  if nullif(current_setting('pgasync.receipts_after', true), '')::timestamptz > in_now then
+    return false;
+  end if;
+  perform set_config('pgasync.receipts_after', (in_now + c_every)::text, false);
+  return exists (select from async.old_receipts(in_now));
+end
+$function$;
+
 -- upkeep/upkeep_step
 -- Purpose: performs one bounded step of the upkeep: says what to vacuum, or deletes old history and
 --   log lines. in_writes is the number of rows of async.task that the leader has written since the
@@ -14607,6 +15403,7 @@ begin
   out_vacuum := v_state.vacuum;
   if out_vacuum is null then
     select c.* into v_control from async.control c;
+    perform async.delete_settled_sessions();
     if v_state.pass_began is null
       and in_now >= coalesce(v_control.last_heavy_maintenance, '-infinity') + v_control.heavy_maintenance_sleep then
       v_state.pass_began := in_now;
@@ -14651,7 +15448,7 @@ $function$;
 --   engine calls it in a session to this server of its own, outside of its cycle, executes the VACUUM
 --   of the answer, and calls it again.
 -- Returns: the VACUUM that is due, null if none is, in a json value, so that dblink gets one column:
---   {"vacuum": text, "more": bool}.
+--   {"vacuum": text, "more": bool, "receipts": bool}; receipts: old ones are to be deleted at a target.
 -- Raises: nothing because of a single task.
 -- Locks: those of async.upkeep_step. (A procedure with a SET clause cannot commit, so it sets the
 --   search_path in each transaction.)
@@ -14678,7 +15475,8 @@ begin
     perform pg_sleep(extract(epoch from clock_timestamp() - v_began));
     v_writes := 0;
   end loop;
-  io_answer := json_build_object('vacuum', v_step.out_vacuum, 'more', v_step.out_more);
+  io_answer := json_build_object('vacuum', v_step.out_vacuum, 'more', v_step.out_more,
+    'receipts', async.receipts_are_due(clock_timestamp()));
 end
 $procedure$;
 
@@ -14798,6 +15596,24 @@ as $function$
     clock_timestamp() - coalesce(a.xact_start, a.state_change)
   from pg_stat_activity a
   where a.pid = async.leader_pid()
+$function$;
+
+-- views/helpers/standby_sessions
+-- Purpose: counts the sessions of pgasync run in this database that do not lead: standbys, which take
+--   over when the leader is lost.
+-- Returns: their number.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.standby_sessions()
+returns int
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+  select count(*)::int
+  from pg_stat_activity a
+  where a.datname = current_database() and a.application_name = 'pgasync run'
+    and a.pid is distinct from async.leader_pid()
+    and pg_has_role(a.usesysid, (select n.nspowner from pg_namespace n where n.nspname = 'async'), 'usage')
 $function$;
 
 -- views/helpers/lane_backlog
@@ -15039,7 +15855,8 @@ limit (select greatest(g.workers - async.active_workers(), 0) from async.control
 -- views/v_leader
 -- The leader, in one row. While no orchestrator leads, engine and epoch are those of the last
 -- leader, and pid, host, application, since and quiet are null. quiet is the time since the last
--- commit: an idle leader commits every idle_sleep.
+-- commit: an idle leader commits every idle_sleep. standbys counts the sessions of pgasync run that
+-- wait for the lead. After the loss of a Rust engine they wait for takeover_grace.
 create or replace view async.v_leader as
 select
   s.pid is not null as leads,
@@ -15053,7 +15870,9 @@ select
   c.enabled,
   c.paused,
   l.goodbye,
-  l.server_id
+  l.server_id,
+  async.standby_sessions() as standbys,
+  case when s.pid is null and not l.goodbye and l.engine <> 'sql' then c.takeover_grace end as takeover_grace
 -- The planner does not know that these tables have one row each, since they are never analyzed.
 from (select r.* from async.control r limit 1) c
 left join (select r.* from async.leader r limit 1) l on true
@@ -15116,6 +15935,7 @@ select
   n.first_task_id,
   case
     when not s.leads and not s.enabled then 'no orchestrator leads, and async.control.enabled is false'
+    when not s.leads and async.standby_sessions() > 0 then 'no orchestrator leads: a standby takes over'
     when not s.leads then 'no orchestrator leads: start one with pgasync run or call async.main()'
     when not s.enabled then 'the orchestrator is stopping: async.control.enabled is false'
     when n.kind = 'deferred' and n.back > now() and n.attempt > 0
@@ -15260,39 +16080,61 @@ where (t.times_up is not null or t.yielded is not null) and t.processed is null
 order by t.consumed, t.task_id;
 
 -- views/v_throughput
--- The tasks that were pushed and that ended in the last minute and in the last hour. failed counts
--- every end except FINISHED, so it includes canceled and timed_out. The cost grows with the tasks
--- of that hour, and not with the history.
+-- The tasks that were pushed and that ended in the last five seconds, the last minute and the last
+-- hour. failed counts every end except FINISHED, so it includes canceled and timed_out. The cost
+-- grows with the tasks of that hour, and not with the history.
 create or replace view async.v_throughput as
 select
   p.period,
-  case when p.is_minute then e.entered_1m else e.entered end as entered,
-  case when p.is_minute then d.ended_1m else d.ended end as ended,
-  case when p.is_minute then d.ended_1m - d.failed_1m else d.ended - d.failed end as finished,
-  case when p.is_minute then d.failed_1m else d.failed end as failed,
-  case when p.is_minute then d.canceled_1m else d.canceled end as canceled,
-  case when p.is_minute then d.timed_out_1m else d.timed_out end as timed_out,
-  (case when p.is_minute then d.ended_1m else d.ended end / extract(epoch from p.period))::float8 as ended_per_second
-from (values (interval '1 minute', true), (interval '1 hour', false)) as p(period, is_minute)
-cross join (
-  select count(*) as entered, count(*) filter (where t.entered >= now() - interval '1 minute') as entered_1m
-  from async.task t
-  where t.entered >= now() - interval '1 hour'
+  e.entered,
+  d.ended,
+  d.ended - d.failed as finished,
+  d.failed,
+  d.canceled,
+  d.timed_out,
+  (d.ended / extract(epoch from p.period))::float8 as ended_per_second
+from (values (interval '5 seconds'), (interval '1 minute'), (interval '1 hour')) as p(period)
+cross join lateral (
+  select count(*) as entered from async.task t where t.entered >= now() - p.period
 ) e
-cross join (
+cross join lateral (
   select
     count(*) as ended,
     count(*) filter (where t.failed) as failed,
     count(*) filter (where t.finish_status = 'CANCELED') as canceled,
-    count(*) filter (where t.finish_status = 'TIMED_OUT') as timed_out,
-    count(*) filter (where t.processed >= now() - interval '1 minute') as ended_1m,
-    count(*) filter (where t.failed and t.processed >= now() - interval '1 minute') as failed_1m,
-    count(*) filter (where t.finish_status = 'CANCELED' and t.processed >= now() - interval '1 minute') as canceled_1m,
-    count(*) filter (where t.finish_status = 'TIMED_OUT' and t.processed >= now() - interval '1 minute') as timed_out_1m
+    count(*) filter (where t.finish_status = 'TIMED_OUT') as timed_out
   from async.task t
-  where t.processed >= now() - interval '1 hour'
+  where t.processed >= now() - p.period
 ) d
 order by p.period;
+
+-- views/v_failure
+-- The tasks that failed or timed out in the last 24 hours, grouped by target, status, SQLSTATE and
+-- the first line of the error, in which N stands for each number. The largest group comes first. The
+-- cost grows with the tasks of that day, and not with the history.
+create or replace view async.v_failure as
+select
+  t.target,
+  t.finish_status,
+  e.code as sqlstate,
+  e.message,
+  count(*) as tasks,
+  min(t.processed) as first_failed,
+  max(t.processed) as last_failed,
+  max(t.task_id) as last_task_id
+from async.task t
+cross join lateral (
+  select
+    substring(t.processing_error from '^([0-9A-Z]{5}): ') as code,
+    split_part(left(t.processing_error, 300), E'\n', 1) as line
+) l
+cross join lateral (
+  select l.code, regexp_replace(case when l.code is null then l.line else substr(l.line, 8) end, '[0-9]+', 'N', 'g')
+    as message
+) e
+where t.failed and t.finish_status <> 'CANCELED' and t.processed >= now() - interval '1 day'
+group by t.target, t.finish_status, e.code, e.message
+order by tasks desc, last_failed desc;
 
 -- views/v_lost_session
 -- Sessions at targets that must be gone before their tasks are resolved, and that cannot be ended:
@@ -15301,7 +16143,7 @@ order by p.period;
 create or replace view async.v_lost_session as
 select s.session_id, s.target, s.pid, s.epoch, s.lost_since as since, s.lost_error as error
 from async.session s
-where s.lost_since is not null and not s.written_off
+where s.lost_since is not null and not s.written_off and not s.settled
 order by s.session_id;
 
 -- views/v_task
@@ -15426,6 +16268,8 @@ comment on column async.control.takeover_grace is
   'The time that a successor waits before it takes the lead of a lost Rust engine.';
 comment on column async.control.result_bytes_max is
   'The most bytes of the rows that are kept of one task, as JSON in UTF-8: 1024 to 16777216.';
+comment on column async.control.receipt_keep is
+  'How long receipts stay at their targets after their tasks have ended.';
 comment on column async.control.default_retry is
   'The retry policy of tasks whose target has no default_retry. Null or none: no policy.';
 comment on column async.control.trigger_search_path is
@@ -15453,6 +16297,8 @@ comment on column async.target.concurrency_track_yielded is
   'True when YIELDED tasks keep their pool slots, unless the task overrides it.';
 comment on column async.target.session_reset is
   'True when each task starts in a clean session. False omits the reset, which is faster.';
+comment on column async.target.receipts is
+  'True when the target has the table of async.target_setup, so that tasks may have receipts.';
 comment on column async.target.tags is
   'The tags of the target: async.targets finds it by each.';
 comment on column async.target.retired is
@@ -15640,6 +16486,22 @@ comment on column async.session.lost_since is
   'the session.';
 comment on column async.session.lost_error is
   'The error of the last attempt to end the session, without passwords.';
+comment on column async.session.written_off_by is
+  'The role that wrote the session off. Null if none did.';
+comment on column async.session.settled is
+  'True when the session is gone, and stays for the receipt of a run that is not recorded.';
+
+comment on table async.receipt is
+  'The receipts that runs may have written at their targets. A row is written before the launch, and '
+  'deleted with the receipt, control.receipt_keep after the end of the task.';
+comment on column async.receipt.task_id is 'The task whose run may have written it.';
+comment on column async.receipt.run is 'The run of the task.';
+comment on column async.receipt.server_id is 'The id of this server, in the key at the target.';
+comment on column async.receipt.election is
+  'The nonce of the election of the leader that launched the run, in the key at the target.';
+comment on column async.receipt.session_id is 'The session of the run, in async.session.';
+comment on column async.receipt.target is 'The target.';
+comment on column async.receipt.marked is 'When the launch was marked.';
 
 comment on table async.launch_mark is
   'The launch marks: the claimed tasks whose queries were sent or are about to be sent. The table '
@@ -15691,6 +16553,7 @@ comment on column async.schedule.retry is
   'The retry policy of its tasks. Null: that of the target or of control.';
 comment on column async.schedule.expires_after is
   'How long after its push a task expires (async.task.expires_at). Null: never.';
+comment on column async.schedule.receipt is 'True when its tasks have receipts.';
 comment on column async.schedule.configured is
   'True when async.configure has made the schedule, false when async.schedule has.';
 comment on column async.schedule.paused is 'True while the schedule does not fire.';
@@ -15748,7 +16611,8 @@ comment on function async.next_time(text, text, timestamptz) is
   'The next time of a schedule after _after: cron with five or six fields in a time zone, or an '
   'interval such as "every 30 seconds". Raises PA0A0.';
 comment on function async.schedule(
-    text, text, text, text, text, text, text, int, text, interval, jsonb, bool, text, text, interval) is
+    text, text, text, text, text, text, text, int, text, interval, jsonb, bool, text, text, interval,
+    bool) is
   'Makes a schedule, or replaces the one of this name: the leader pushes the query to the target '
   '(or tag:NAME) at the times of _when, for the calling role. Returns the next time. Raises PA0A0, '
   'PA0A1, PA0A2, PA0A5, and the errors of async.push about its options.';
@@ -15771,9 +16635,9 @@ comment on function async.log(text) is 'Writes a NOTICE to the log.';
 comment on function async.tail_once(bigint, text, int) is
   'The lines of the log after a line, the oldest first; without one, the newest 100. _grep keeps '
   'the lines that contain it.';
-comment on procedure async.tail(text, int) is
-  'Shows new lines of the log as notices until it is canceled. _grep keeps the lines that contain '
-  'it.';
+comment on procedure async.tail(text, int, interval) is
+  'Shows new lines of the log as notices for the time _for; without it, until it is canceled. _grep '
+  'keeps the lines that contain it. Raises PA072 when _for is negative.';
 comment on function async.active_workers() is
   'The number of workers that run a task, at most one second old.';
 comment on function async.worker_info() is
@@ -15789,6 +16653,8 @@ comment on function async.interval_pretty(interval) is
   'An interval in short form: 1d 2h 3m 4s, 3m 4s, 1.5s.';
 comment on function async.write_off_session(bigint) is
   'Declares that a session of async.v_lost_session is gone, so that its tasks end. Raises PA214.';
+comment on function async.target_setup(text) is
+  'The SQL that a target needs for tasks with receipts, to be run in its database. Raises PA011.';
 comment on function async.set_trigger_search_path(text[]) is
   'Sets the schemas in which triggers on async.task and routines find unqualified names. For the '
   'owner. Raises PA061 for a schema that does not exist.';
@@ -15815,6 +16681,8 @@ comment on function async.lane_backlog(text, text, bool) is
 comment on function async.leader_session() is
   'The leader session: its process id, the host of its client, its application_name, and the time '
   'since its last commit. No row while no orchestrator leads.';
+comment on function async.standby_sessions() is
+  'The number of sessions of pgasync run in this database that do not lead.';
 comment on function async.await_ends(bigint[], timestamptz) is
   'Waits until tasks have ended. async.wait_for(bigint[], interval) calls it.';
 comment on function async.set_target(text, jsonb) is
@@ -15921,6 +16789,11 @@ comment on column async.v_leader.goodbye is
   'True when the last leader shut down gracefully and left no session behind.';
 comment on column async.v_leader.server_id is
   'The id of this server in the application_name of its sessions at targets.';
+comment on column async.v_leader.standbys is
+  'The number of sessions of pgasync run that wait for the lead.';
+comment on column async.v_leader.takeover_grace is
+  'How long a standby waits for a lost Rust engine to return, before it leads. Null while an '
+  'orchestrator leads, and when nothing is waited for.';
 
 comment on view async.v_why_waiting is
   'The reasons for waiting: one row for each lane (a pool and a target) with waiting tasks, with '
@@ -15961,8 +16834,9 @@ comment on column async.v_running_task.slot is
 comment on column async.v_running_task.pulled is 'True for a task that a client pulled.';
 
 comment on view async.v_throughput is
-  'The numbers of tasks that were pushed and that ended in the last minute and in the last hour.';
-comment on column async.v_throughput.period is 'One minute or one hour, up to now.';
+  'The numbers of tasks that were pushed and that ended in the last five seconds, the last minute '
+  'and the last hour.';
+comment on column async.v_throughput.period is 'Five seconds, one minute or one hour, up to now.';
 comment on column async.v_throughput.entered is 'Tasks that were pushed.';
 comment on column async.v_throughput.ended is 'Tasks that ended.';
 comment on column async.v_throughput.finished is 'Tasks that ended as FINISHED.';
@@ -15973,6 +16847,20 @@ comment on column async.v_throughput.timed_out is
   'Tasks that ended as TIMED_OUT; also counted in failed.';
 comment on column async.v_throughput.ended_per_second is
   'The average number of tasks that ended in a second.';
+
+comment on view async.v_failure is
+  'The tasks that failed or timed out in the last 24 hours, grouped by target, status, SQLSTATE and '
+  'error, the largest group first.';
+comment on column async.v_failure.target is 'The target of the tasks.';
+comment on column async.v_failure.finish_status is 'The status with which they ended.';
+comment on column async.v_failure.sqlstate is
+  'The SQLSTATE of their error. Null when the error has none.';
+comment on column async.v_failure.message is
+  'The first line of their error, with N for each number.';
+comment on column async.v_failure.tasks is 'The number of tasks.';
+comment on column async.v_failure.first_failed is 'When the first of them ended.';
+comment on column async.v_failure.last_failed is 'When the last of them ended.';
+comment on column async.v_failure.last_task_id is 'The largest task_id, as an example.';
 
 comment on view async.v_lost_session is
   'The sessions at targets that must end before their tasks do, and that cannot be ended. See '
