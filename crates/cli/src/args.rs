@@ -8,10 +8,13 @@ use pgasync_runner::Timeouts;
 use crate::bench::BenchArgs;
 use crate::change::{CancelArgs, DeferArgs, RestartArgs};
 use crate::config::ConfigArgs;
+use crate::doctor::DoctorArgs;
 use crate::generated::{CompletionsArgs, ManArgs};
+use crate::logs::LogsArgs;
 use crate::migrate::MigrateArgs;
 use crate::pause::PauseArgs;
 use crate::push::PushArgs;
+use crate::report::ReportArgs;
 use crate::show::ShowArgs;
 use crate::stop::{StartArgs, StopArgs};
 use crate::tasks::TasksArgs;
@@ -86,6 +89,12 @@ pub(crate) enum CliCommand {
     Stop(StopArgs),
     /// Enable the orchestrator; pgasync run or call async.main() starts one
     Start(StartArgs),
+    /// Report what ended in a window of time: errors, outcomes, waits and runs
+    Report(ReportArgs),
+    /// Print the log of the server
+    Logs(LogsArgs),
+    /// Look for what is wrong or will be, with the fix of each finding
+    Doctor(DoctorArgs),
     /// Show, check, compare and change the configuration
     Config(ConfigArgs),
     /// Upgrade the schema, or print what an upgrade would change
@@ -173,6 +182,10 @@ pub(crate) struct StatusArgs {
     /// The form of the result: table, or json for one document {"format": 1, ...}
     #[arg(long, short = 'o', value_enum, default_value = "table", value_name = "FORM")]
     pub(crate) output: StatusFormat,
+    /// Print it again each 2 seconds, or after the given time, until Ctrl-C
+    #[arg(long, short = 'w', value_name = "TIME", num_args = 0..=1, default_missing_value = "2s", require_equals = true,
+        value_parser = crate::duration::span, conflicts_with_all = ["output", "json"])]
+    pub(crate) watch: Option<pgasync_core::Span>,
     /// The same as -o json
     #[arg(long, hide = true, conflicts_with = "output")]
     pub(crate) json: bool,

@@ -7,16 +7,19 @@ mod change;
 mod config;
 mod confirm;
 mod demo;
+mod doctor;
 mod duration;
 mod failure;
 mod generated;
 mod init;
+mod logs;
 mod migrate;
 mod orchestrator;
 mod output;
 mod pause;
 mod print;
 mod push;
+mod report;
 mod run;
 mod server;
 mod show;
@@ -63,6 +66,9 @@ async fn execute(command: CliCommand) -> Result<ExitCode, Failure> {
         CliCommand::Resume(options) => pause::run(&options, false).await?,
         CliCommand::Stop(options) => stop::stop(&options).await?,
         CliCommand::Start(options) => stop::start(&options).await?,
+        CliCommand::Report(options) => report::run(&options).await?,
+        CliCommand::Logs(options) => logs::run(&options).await?,
+        CliCommand::Doctor(options) => doctor::run(&options).await?,
         CliCommand::Config(options) => config::run(&options).await?,
         CliCommand::Migrate(options) => migrate::run(&options).await?,
         CliCommand::Uninstall(options) => uninstall::run(&options).await?,

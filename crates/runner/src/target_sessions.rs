@@ -55,6 +55,8 @@ struct SessionEntry {
     at_self: bool,
     /// A query with a receipt ran on it.
     has_receipts: bool,
+    /// A fence has begun, which reports when the session is gone.
+    is_fenced: bool,
 }
 
 impl TargetSessions {
@@ -136,6 +138,7 @@ impl TargetSessions {
             outdated: false,
             at_self: false,
             has_receipts: false,
+            is_fenced: false,
         };
         self.entries.insert(session, entry);
         Ok(())
@@ -232,6 +235,17 @@ impl TargetSessions {
         {
             self.closing.insert(session);
         }
+    }
+
+    /// Notes that a fence begins for the session.
+    pub(crate) fn note_fence(&mut self, session: SessionId) {
+        if let Some(entry) = self.entries.get_mut(&session) {
+            entry.is_fenced = true;
+        }
+    }
+
+    pub(crate) fn is_fenced(&self, session: SessionId) -> bool {
+        self.entries.get(&session).is_some_and(|entry| entry.is_fenced)
     }
 
     pub(crate) fn forget(&mut self, session: SessionId) {

@@ -154,3 +154,48 @@ async fn the_connection_string_may_stand_in_a_file() {
     assert!(code == Some(2) && stderr.contains("cannot be used with"), "{code:?} {stderr}");
     std::fs::remove_dir_all(&folder).expect("it is removed");
 }
+
+#[tokio::test]
+async fn a_screen_fits_60_and_200_columns() {
+    let database = Database::create().await;
+    let name = "a target with a name that takes more than sixty columns of any terminal";
+    database.configure(&json!({"targets": [{"target": name, "connection_string": "host=127.0.0.1 port=1"}]})).await;
+    database.run(&format!("select async.push_task(async.task('select 1', '{name}'))")).await;
+    for columns in [60, 200] {
+        let ran = Command::new("pgasync")
+            .args(["status", "--server", &database.conninfo()])
+            .env("COLUMNS", columns.to_string())
+            .output()
+            .expect("./dev puts pgasync on PATH");
+        let text = String::from_utf8_lossy(&ran.stdout).into_owned();
+        let tables = text.lines().filter(|line| line.starts_with(['│', '┌', '└', '╞']));
+        let longest = tables.map(|line| line.chars().count()).max().unwrap_or(0);
+        assert!(longest > 0 && longest <= columns, "{columns}: {longest}\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_watched_status_goes_on_when_the_server_does_not_answer() {
+    let mut process = Command::new("pgasync")
+        .args(["status", "--watch=250ms", "--server", "host=127.0.0.1 port=1 dbname=x"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("./dev puts pgasync on PATH");
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(process.stdout.take().expect("it is piped")));
+    let refused = lines.map(|line| line.expect("UTF-8")).filter(|line| line.contains("Connection refused"));
+    assert_eq!(refused.take(3).count(), 3, "it looks again");
+    assert!(pgasync_tests::send(pgasync_tests::Signal::Interrupt, i32::try_from(process.id()).expect("small")));
+    assert_eq!(process.wait().expect("it ends").code(), Some(0));
+
+    let database = Database::create().await;
+    let mut process = Command::new("pgasync")
+        .args(["status", "-w", "--server", &database.conninfo()])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("./dev puts pgasync on PATH");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(process.stdout.take().expect("it is piped")));
+    let screens = lines.by_ref().map(|line| line.expect("UTF-8")).filter(|line| line.contains("NO LEADER"));
+    assert_eq!(screens.take(2).count(), 2, "it draws again");
+    assert!(pgasync_tests::send(pgasync_tests::Signal::Interrupt, i32::try_from(process.id()).expect("small")));
+    assert_eq!(process.wait().expect("it ends").code(), Some(0));
+}

@@ -36,9 +36,9 @@ fn place_in_toml(text: &str, error: &toml::de::Error) -> String {
 fn keep_masked(document: &mut Value, present: &Value) {
     let masked = |strings: &Value| strings.as_str().is_some_and(|text| text.contains("****"));
     if let Some(control) = document.get_mut("control").and_then(Value::as_object_mut)
-        && control.get("self_connection_string").is_some_and(|string| {
-            masked(string) && *string == present["control"]["self_connection_string"]
-        })
+        && control
+            .get("self_connection_string")
+            .is_some_and(|string| masked(string) && *string == present["control"]["self_connection_string"])
     {
         control.remove("self_connection_string");
     }

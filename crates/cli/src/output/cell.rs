@@ -151,6 +151,7 @@ pub(crate) fn short_span(span: Span) -> String {
     let millis = span.as_micros() / 1_000;
     let seconds = millis / 1_000;
     match seconds {
+        0 => format!("{millis} ms"),
         ..10 if millis % 1_000 != 0 => format!("{}.{} s", seconds, millis % 1_000 / 100),
         ..60 => format!("{seconds} s"),
         60..3_600 => format!("{} m {} s", seconds / 60, seconds % 60),
@@ -166,8 +167,9 @@ mod tests {
     #[test]
     fn lengths_are_short() {
         for (millis, text) in [
-            (0, "0 s"),
-            (340, "0.3 s"),
+            (0, "0 ms"),
+            (340, "340 ms"),
+            (2_340, "2.3 s"),
             (12_345, "12 s"),
             (61_000, "1 m 1 s"),
             (7_260_000, "2 h 1 m"),

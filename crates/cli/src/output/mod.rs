@@ -8,7 +8,7 @@ pub(crate) mod terminal;
 
 use clap::{Args, ValueEnum};
 
-pub(crate) use self::cell::{Cell, short_span};
+pub(crate) use self::cell::{Cell, rfc3339, short_span};
 pub(crate) use self::json::document;
 pub(crate) use self::table::{Style, first_line};
 use crate::failure::Failure;
@@ -123,6 +123,23 @@ impl Listing {
     pub(crate) fn to_json(&self) -> serde_json::Value {
         json::rows(self)
     }
+}
+
+/// Writes several listings: tables below each other, one JSON document with a key for each. CSV has one
+/// header, so it takes the first listing only.
+pub(crate) fn write_all(listings: &[(&str, &Listing)], format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Table => Ok(crate::print::write_styled(&tables(listings, &Style::of_stdout()))?),
+        Format::Json => write_document(&document(listings.iter().map(|(_, all)| (all.name, all.to_json())))),
+        Format::Csv => listings.first().map_or(Ok(()), |(_, listing)| listing.write(Format::Csv)),
+    }
+}
+
+/// Tables below each other, without those that are empty.
+pub(crate) fn tables(listings: &[(&str, &Listing)], style: &Style) -> String {
+    let shown = listings.iter().filter(|(_, listing)| !listing.rows.is_empty());
+    let texts = shown.map(|(title, listing)| format!("{}\n{}", style.heading(title), listing.to_table(style)));
+    texts.collect::<Vec<_>>().join("\n")
 }
 
 pub(crate) fn write_document(document: &serde_json::Value) -> Result<(), Failure> {

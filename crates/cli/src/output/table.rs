@@ -18,6 +18,9 @@ pub(crate) struct Style {
 /// The least width of a cut column.
 const CUT_MIN: usize = 12;
 
+/// The width of a cut column that counts more than another column.
+const CUT_WANTED: usize = 30;
+
 impl Style {
     pub(crate) fn of_stdout() -> Self {
         Self { width: terminal::width(), colours: terminal::has_colours() }
@@ -76,7 +79,7 @@ fn shown_columns(listing: &Listing, width: u16) -> Vec<usize> {
             Shown::Always | Shown::Wide | Shown::Only => true,
         })
         .collect();
-    while least_width(listing, &shown) > usize::from(width) {
+    while wanted_width(listing, &shown) > usize::from(width) {
         let Some(first) = shown.iter().position(|at| listing.columns[*at].shown == Shown::Wide) else { break };
         shown.remove(first);
     }
@@ -97,8 +100,8 @@ fn fixed_width(listing: &Listing, shown: &[usize]) -> usize {
     fixed.sum::<usize>() + 3 * shown.len() + 1
 }
 
-fn least_width(listing: &Listing, shown: &[usize]) -> usize {
-    fixed_width(listing, shown) + cuts(listing, shown) * CUT_MIN
+fn wanted_width(listing: &Listing, shown: &[usize]) -> usize {
+    fixed_width(listing, shown) + cuts(listing, shown) * CUT_WANTED
 }
 
 /// The width of each cut column: an equal part of what the others leave.

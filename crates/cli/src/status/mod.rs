@@ -2,6 +2,7 @@
 
 mod document;
 mod screen;
+mod watch;
 
 use pgasync_store::{LogLine, Statistics, TargetState};
 
@@ -21,6 +22,9 @@ struct Status {
 /// The answer is negative when no orchestrator leads, or a target is lost.
 pub(crate) async fn run(arguments: &StatusArgs) -> Result<Exit, Failure> {
     let server = arguments.server.open()?;
+    if let Some(interval) = arguments.watch {
+        return watch::run(&server, interval).await;
+    }
     let read = read(&server).await;
     let status = server.explained(read).await?;
     crate::print::write(&if arguments.json || arguments.output == StatusFormat::Json {

@@ -9,9 +9,8 @@ use pgasync_store::{LeaderStatistics, Period, PoolStatistics, Statistics, Target
 
 use super::Status;
 use super::document::time;
+use crate::output::terminal;
 use crate::visible;
-
-const WIDTH: u16 = 110;
 
 /// The number of rows of a table that are shown. Further rows are only counted.
 const ROWS_MAX: usize = 12;
@@ -187,7 +186,7 @@ fn write_table<const N: usize>(
     }
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(WIDTH).set_header(header);
+    table.set_width(terminal::width()).set_header(header);
     for number in numbers {
         table.column_mut(*number).into_iter().for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     }

@@ -104,7 +104,8 @@ pub enum Command {
         session: SessionId,
     },
     /// Close a session, or drop it if it does not answer. Once it runs nothing for certain:
-    /// [`Input::SessionGone`](crate::Input::SessionGone).
+    /// [`Input::SessionGone`](crate::Input::SessionGone), unless [`Command::FenceSession`] follows, which has
+    /// the same answer.
     Disconnect {
         /// The session.
         session: SessionId,

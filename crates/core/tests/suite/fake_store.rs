@@ -49,6 +49,8 @@ pub(crate) struct FakeStore {
     pub(crate) requests: BTreeMap<RequestId, (TaskId, Request, MonotonicTime)>,
     last_request: i64,
     pub(crate) marks: BTreeSet<(TaskId, Run)>,
+    /// The runs that may have written a receipt, with their sessions.
+    pub(crate) receipts: BTreeMap<(TaskId, Run), (Epoch, SessionId)>,
     /// The server crashed since the last rotation: every claimed task counts as launched.
     pub(crate) marks_lost: bool,
     /// The number of each registered session, and its target.
@@ -140,10 +142,23 @@ impl FakeStore {
     pub(crate) fn inherited(&self) -> Vec<TaskSnapshot> {
         let held = |task: &StoredTask| task.row.state() == RowState::Running || task.row.tracked == Some(true);
         let snapshot = |(id, task): (&TaskId, &StoredTask)| {
-            let marked = self.marks_lost || self.marks.contains(&(*id, Run(task.row.run)));
+            let key = (*id, Run(task.row.run));
+            let marked = if task.options.receipt {
+                self.receipts.contains_key(&key)
+            } else {
+                self.marks_lost || self.marks.contains(&key)
+            };
             task.snapshot(if marked { LaunchState::Launched(None) } else { LaunchState::Claimed })
         };
         self.tasks.iter().filter(|(_, task)| held(task)).filter_map(snapshot).collect()
+    }
+
+    /// The runs that are not recorded and may have written a receipt on sessions of which this is true.
+    pub(crate) fn open_receipts(&self, of: impl Fn((Epoch, SessionId)) -> bool) -> Vec<(TaskId, Run)> {
+        let open = |(task, run): &(TaskId, Run)| {
+            self.tasks.get(task).is_some_and(|its| its.row.state() == RowState::Running && its.row.run == run.0)
+        };
+        self.receipts.iter().filter(|(key, session)| open(key) && of(**session)).map(|(key, _)| *key).collect()
     }
 
     pub(crate) fn request(&mut self, task: TaskId, request: Request, now: MonotonicTime) {
@@ -174,6 +189,9 @@ impl FakeStore {
             Command::Unregister { sessions } => Input::Unregistered { sessions },
             Command::Mark { task, run, session } => {
                 self.marks.insert((task, run));
+                if let (Some(session), Some(_)) = (session, self.tasks.get(&task).filter(|its| its.options.receipt)) {
+                    self.receipts.insert((task, run), (Epoch(self.epoch), session));
+                }
                 Input::Marked { task, run, session }
             }
             Command::RotateMarks { launched } => {

@@ -12,8 +12,8 @@ use super::attempt::{FenceAttempt, FenceOutcome};
 use super::messages::cannot_be_ended;
 use super::receipts::{ResolvedReceipt, written_off_receipts};
 use super::{
-    BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, BackoffEnd, FenceContext, back_off, connect_to_server, is_logged,
-    within_limit,
+    BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, BackoffEnd, FenceContext, WRITE_OFF_POLL_INTERVAL, back_off,
+    connect_to_server, is_logged, within_limit,
 };
 use crate::cancel::TargetBackend;
 use crate::events::{EventSender, LeaderEvent};
@@ -68,7 +68,13 @@ pub(crate) async fn fence_session(
         wait = (wait * 2).min(BACKOFF_LAST);
     }
     let resolved = match resolved {
-        None if backend.has_receipts => written_off(&backend, &context).await.unwrap_or_default(),
+        None if backend.has_receipts => loop {
+            match written_off(&backend, &context).await {
+                Ok(receipts) => break receipts,
+                Err(_) if events.is_closed() => return,
+                Err(_) => tokio::time::sleep(WRITE_OFF_POLL_INTERVAL).await,
+            }
+        },
         resolved => resolved.unwrap_or_default(),
     };
     for receipt in resolved {

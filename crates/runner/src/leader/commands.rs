@@ -69,6 +69,7 @@ impl Leader {
         self.sessions.close(session);
         match self.sessions.backend(session, "fence") {
             Some(backend) => {
+                self.sessions.note_fence(session);
                 let context = self.sessions.fence_context(&backend.target);
                 tokio::spawn(fence_session(session, backend, context, self.events.clone()));
             }

@@ -235,6 +235,8 @@ impl Leader {
             LeaderEvent::Notified => self.handle(Input::Notified),
             LeaderEvent::Opened { session, result: Ok(opened) } => self.on_opened(session, *opened),
             LeaderEvent::Opened { session, result: Err(error) } => self.on_connect_failed(session, None, &error),
+            // Its query ended after the core gave it up. Its fence resolves its receipt.
+            LeaderEvent::Closed { session } if self.sessions.is_fenced(session) => {}
             LeaderEvent::Closed { session } | LeaderEvent::Gone { session } => self.on_session_gone(session),
             LeaderEvent::Fenced { target, numbers } => self.on_fenced(target, numbers),
             LeaderEvent::Unreachable { session } => self.handle(Input::SessionUnreachable { session }),

@@ -8,3 +8,4 @@ mod fixture;
 mod lifecycle;
 mod push;
 mod tasks;
+mod watching;

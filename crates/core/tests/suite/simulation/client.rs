@@ -89,6 +89,9 @@ impl World {
             retry: self.random.percent(30).then(|| Arc::new(self.new_policy(task))),
             receipt: false,
         };
+        // Without a random choice, so that the seeds of the planted bugs stay.
+        let receipt = options.retry.is_some() && !client_pulled && task.0 % 2 == 0;
+        let options = TaskOptions { receipt, ..options };
         let own_requests =
             [FinishStatus::Deferred, FinishStatus::Finished, FinishStatus::Failed, FinishStatus::Yielded];
         let query = QueryProfile {

@@ -11,6 +11,8 @@ use pgasync_core::{
     TaskEvent, TaskId, Timestamp, WriteAnswer,
 };
 
+use super::target::VOIDED;
+
 /// One planted bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bug {
@@ -66,16 +68,22 @@ pub(super) enum Bug {
     UnknownTakenForError,
     /// A push that is open while the leader falls asleep is not waited for.
     OpenWritersIgnored,
+    /// What a receipt says is not heard.
+    ReceiptIgnored,
+    /// A voided receipt is taken for one that is there.
+    VoidedTakenForCommitted,
+    /// A receipt that is there is taken for a voided one.
+    CommittedTakenForVoided,
 }
 
 impl Bug {
     /// Each bug with a seed that finds it.
-    pub(super) const ALL: [(Self, u64); 26] = [
+    pub(super) const ALL: [(Self, u64); 29] = [
         (Self::PoolTakesOneMore, 0),
         (Self::StartsAreNotSpaced, 0),
         (Self::WorkersTakeOneMore, 1),
         (Self::CancelFreesSlot, 1),
-        (Self::LostConnectionFreesSlot, 7),
+        (Self::LostConnectionFreesSlot, 0),
         (Self::ResultBeforeRequests, 0),
         (Self::LaunchBeforeMark, 2),
         (Self::MarkAheadTakenForDurable, 126),
@@ -86,17 +94,20 @@ impl Bug {
         (Self::CancelHitsNextQuery, 23),
         (Self::OfferFreedEarly, 0),
         (Self::SweepForgotten, 10),
-        (Self::UnconfirmedClaimDropped, 1),
+        (Self::UnconfirmedClaimDropped, 2),
         (Self::UnconfirmedRecordLetGo, 0),
         (Self::RotationForgetsMarks, 0),
-        (Self::MarkCountsOnceAnswered, 0),
+        (Self::MarkCountsOnceAnswered, 2),
         (Self::ServerTimeForDeadlines, 0),
-        (Self::UnreachableFreesSlot, 218),
+        (Self::UnreachableFreesSlot, 24),
         (Self::RefusedForgotten, 0),
         (Self::NotificationIgnored, 3),
         (Self::CancelRetried, 0),
         (Self::UnknownTakenForError, 0),
-        (Self::OpenWritersIgnored, 571),
+        (Self::OpenWritersIgnored, 253),
+        (Self::ReceiptIgnored, 0),
+        (Self::VoidedTakenForCommitted, 0),
+        (Self::CommittedTakenForVoided, 1),
     ];
 }
 
@@ -291,6 +302,13 @@ impl FaultyOrchestrator {
             (Bug::OpenWritersIgnored, Input::Polled { lanes, arrivals, due, requests, latch, writers }) => {
                 let writers = writers.map(|writers| OpenWriters { open: false, ..writers });
                 vec![Input::Polled { lanes, arrivals, due, requests, latch, writers }]
+            }
+            (Bug::ReceiptIgnored, Input::Resolved { .. }) => Vec::new(),
+            (Bug::VoidedTakenForCommitted, Input::Resolved { task, run, outcome: Outcome::Error(_) }) => {
+                vec![Input::Resolved { task, run, outcome: Outcome::Ok }]
+            }
+            (Bug::CommittedTakenForVoided, Input::Resolved { task, run, outcome: Outcome::Ok }) => {
+                vec![Input::Resolved { task, run, outcome: Outcome::Error(VOIDED.to_owned()) }]
             }
             (Bug::RefusedForgotten, Input::Refused { .. }) | (Bug::NotificationIgnored, Input::Notified) => Vec::new(),
             (_, input) => vec![input],

@@ -52,6 +52,8 @@ impl World {
         self.store.leader = Some(epoch);
         let mut fence: Vec<TargetName> =
             self.store.registry.iter().filter(|((of, _), _)| *of < epoch).map(|(_, its)| its.1.clone()).collect();
+        let open = self.store.open_receipts(|(of, _)| of < epoch).into_iter();
+        fence.extend(open.filter_map(|(task, _)| Some(self.store.tasks.get(&task)?.lane.target.clone())));
         fence.sort();
         fence.dedup();
         let core = FaultyOrchestrator::new(&self.settings, self.random.next(), self.bug, self.both_clocks());
@@ -211,6 +213,9 @@ impl World {
                     self.soon(ScheduledEvent::ExecuteInStore { leader: epoch, connection });
                 }
             } else {
+                if let Command::FenceSession { session, .. } = command {
+                    self.fenced.insert((epoch, session));
+                }
                 if let Command::Launch { task, .. } = command
                     && let Some(stored) = self.store.tasks.get(&task)
                 {

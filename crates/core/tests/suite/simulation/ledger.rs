@@ -172,6 +172,10 @@ impl Ledger {
         self.lost.insert((task, run));
     }
 
+    pub(super) fn is_lost(&self, task: TaskId, run: Run) -> bool {
+        self.lost.contains(&(task, run))
+    }
+
     /// The leader learns that the host of a query's session cannot be reached.
     pub(super) fn note_unreachable(&mut self, task: TaskId, run: Run) {
         self.unreachable.insert((task, run));
@@ -221,6 +225,9 @@ impl Ledger {
         let asked = self.requested.get(&id).copied().unwrap_or(0);
         let error = new.processing_error.as_deref().unwrap_or_default();
         let known = !error.contains("outcome unknown");
+        if !known && task.options.receipt {
+            return violation("its outcome is recorded as unknown, and it has a receipt");
+        }
         if !known && !self.lost.contains(&(id, run)) {
             return violation("its outcome is recorded as unknown, and nothing was lost");
         }

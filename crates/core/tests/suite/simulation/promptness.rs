@@ -76,7 +76,13 @@ impl World {
                 )));
             }
         }
+        // A lost run with a receipt waits for its target.
+        let waits =
+            |id: TaskId, stored: &StoredTask| stored.options.receipt && self.ledger.is_lost(id, Run(stored.row.run));
         for (id, stored) in self.store.tasks.iter().filter(|(_, stored)| stored.runs() && late(stored.locked_until)) {
+            if waits(*id, stored) {
+                continue;
+            }
             let overdue = self.deadline(epoch, *id).filter(|at| *at != MonotonicTime::NEVER && late(*at + END_GRACES));
             if let Some(at) = overdue {
                 return Err(Violation(format!(

@@ -1,6 +1,6 @@
 //! The fake targets: their sessions and queries, and their faults.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use pgasync_core::{
@@ -14,6 +14,9 @@ use crate::fake_store::StoredTask;
 /// The error of queries that fail.
 const ERROR: &str = "23505: duplicate key";
 
+/// The error of lost runs whose receipts are voided.
+pub(super) const VOIDED: &str = "PA216: voided";
+
 type Key = (Epoch, SessionId);
 
 #[derive(Default)]
@@ -21,6 +24,8 @@ pub(super) struct FakeTarget {
     pub(super) health: Health,
     /// Counts faults, so that the end of an old fault does not end a newer one.
     pub(super) fault: u64,
+    /// The runs whose receipts are voided.
+    pub(super) voided: BTreeSet<(TaskId, Run)>,
     pub(super) sessions: BTreeMap<Key, FakeSession>,
     /// The number of sessions after which further ones are refused.
     pub(super) sessions_max: Option<usize>,
@@ -203,6 +208,9 @@ impl World {
             }
             Outcome::Error(ERROR.to_owned())
         } else {
+            if state.voided.contains(&(task, run)) {
+                return Err(Violation(format!("task {task} commits run {run}, whose receipt is voided")));
+            }
             self.ledger.note_commit(task, run);
             Outcome::Ok
         };
@@ -269,6 +277,9 @@ impl World {
             }
             state.sessions.remove(&key);
         }
+        if self.fenced.contains(&key) {
+            return;
+        }
         self.send_to_leader(key.0, key.1, Span::millis(1), Input::SessionGone { session: key.1 });
     }
 
@@ -301,6 +312,14 @@ impl World {
             self.send_to_leader(owner, session, Span::millis(1), Input::SessionLost { session });
         }
         let span = Span::millis(self.random.spread(1, 3_000));
+        let open = self.store.open_receipts(|(of, _)| of < before);
+        for (task, run) in open {
+            if self.store.tasks.get(&task).is_some_and(|stored| stored.lane.target == target) {
+                let input = self.resolve(&target, task, run);
+                let span = span + Span::micros(-1);
+                self.after(span, ScheduledEvent::Deliver { leader: epoch, connection: None, input });
+            }
+        }
         self.after(
             span,
             ScheduledEvent::Deliver { leader: epoch, connection: None, input: Input::Fenced { target, sessions } },
@@ -327,7 +346,24 @@ impl World {
         if let Some((task, run)) = ended.and_then(|session| session.query) {
             self.ledger.note_lost_run(task, run);
         }
+        for (task, run) in self.store.open_receipts(|of| of == (epoch, session)) {
+            let input = self.resolve(&target, task, run);
+            self.send_to_leader(epoch, session, Span::millis(1), input);
+        }
         self.send_to_leader(epoch, session, Span::millis(1), Input::SessionGone { session });
+    }
+
+    /// The session of a run is gone: its receipt is there, or is voided.
+    fn resolve(&mut self, target: &TargetName, task: TaskId, run: Run) -> Input {
+        let outcome = if self.ledger.has_committed(task, run) {
+            Outcome::Ok
+        } else {
+            if let Some(state) = self.targets.get_mut(target) {
+                state.voided.insert((task, run));
+            }
+            Outcome::Error(VOIDED.to_owned())
+        };
+        Input::Resolved { task, run, outcome }
     }
 
     /// The leader's process is gone: each session ends with its query.

@@ -1,6 +1,6 @@
 //! The clock, and the queue of events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{
     Command, Epoch, Input, MonotonicTime, Now, PoolName, Run, SessionId, Settings, Span, TargetName, TargetSettings,
@@ -76,6 +76,8 @@ pub(super) struct World {
     /// The time since which a task may start, and the number of starts before it.
     pub(super) no_start_since: Option<(MonotonicTime, usize)>,
     pub(super) last_task: i64,
+    /// The sessions that a fence ends, which reports their end.
+    pub(super) fenced: BTreeSet<(Epoch, SessionId)>,
     queue: BTreeMap<(MonotonicTime, u64), ScheduledEvent>,
     entries: u64,
 }
@@ -105,6 +107,7 @@ impl World {
             bug,
             no_start_since: None,
             last_task: 0,
+            fenced: BTreeSet::new(),
             queue: BTreeMap::new(),
             entries: 0,
         };
