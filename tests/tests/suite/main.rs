@@ -20,6 +20,7 @@ mod holds;
 mod hosts;
 mod install;
 mod judged;
+mod links;
 mod process;
 mod seed;
 mod status;
