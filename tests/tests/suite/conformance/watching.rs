@@ -129,7 +129,7 @@ async fn a_lost_target_is_seen_to_be_back_without_a_task<E: Engine>() {
 async fn failures_are_grouped<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     for number in 1..=3 {
-        fixture.run_task(&format!("select 'x{number}'::int")).await.is("FAILED");
+        fixture.run_task(&format!("select 'x{number}'::date")).await.is("FAILED");
     }
     fixture.run_task("select 1/0").await.is("FAILED");
     fixture.run_task("select 1").await.succeeded();
@@ -139,7 +139,7 @@ async fn failures_are_grouped<E: Engine>() {
     fixture
         .assert_holds(
             "select array_agg(f::text order by tasks desc) = array[
-                '(there,FAILED,22P02,\"invalid input syntax for type integer: \"\"xN\"\"\",3,3)',
+                '(there,FAILED,22007,\"invalid input syntax for type date: \"\"xN\"\"\",3,3)',
                 '(there,FAILED,22012,\"division by zero\",1,4)']
          from (select target, finish_status, sqlstate, message, tasks, last_task_id from async.v_failure) f",
         )
