@@ -10,6 +10,7 @@ use pgasync_store::{LeaderStatistics, Period, PoolStatistics, Statistics, Target
 use super::Status;
 use super::document::time;
 use crate::output::terminal;
+use crate::output::short_span;
 use crate::visible;
 
 /// The number of rows of a table that are shown. Further rows are only counted.
@@ -205,26 +206,6 @@ fn count(number: i64, more: bool) -> String {
     format!("{number}{}", if more { "+" } else { "" })
 }
 
-/// A length of time in its two largest units.
 fn length(span: Option<Span>) -> String {
-    let Some(span) = span else { return String::new() };
-    let seconds = span.as_micros() / 1_000_000;
-    match seconds {
-        ..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} m {} s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{} h {} m", seconds / 3_600, seconds % 3_600 / 60),
-        86_400.. => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lengths_are_short() {
-        for (seconds, text) in [(0, "0 s"), (61, "1 m 1 s"), (7_260, "2 h 1 m"), (90_000, "1 d 1 h")] {
-            assert_eq!(length(Some(Span::seconds(seconds))), text);
-        }
-    }
+    span.map_or_else(String::new, short_span)
 }
