@@ -9,8 +9,8 @@ use pgasync_store::{LeaderStatistics, Period, PoolStatistics, Statistics, Target
 
 use super::Status;
 use super::document::time;
-use crate::output::terminal;
 use crate::output::short_span;
+use crate::output::terminal;
 use crate::visible;
 
 /// The number of rows of a table that are shown. Further rows are only counted.
