@@ -1117,6 +1117,19 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0030_tail.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0030_tail') then
+    execute $ddl$
+-- async.tail takes a third argument.
+drop procedure if exists async.tail(text, int);
+$ddl$;
+    insert into async.migration (migration) values ('0030_tail');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -1335,18 +1348,25 @@ as $function$
 $function$;
 
 -- log/tail
--- Purpose: shows new lines of the log as notices until it is canceled.
--- Returns: nothing; it runs until it is canceled.
--- Raises: no error of class PA.
+-- Purpose: shows new lines of the log as notices for the time _for; without it, until it is canceled.
+-- Returns: nothing.
+-- Raises: PA072 when _for is negative.
 -- Locks: none. It commits once a second, so it holds no snapshot. (A procedure with a SET clause
 --   cannot commit, so it sets the search_path in each transaction.)
-create or replace procedure async.tail(_grep text default null, _limit int default 1000)
+create or replace procedure async.tail(
+  _grep text default null, _limit int default 1000, _for interval default null)
 language plpgsql
 as $procedure$
 declare
   v_line async.server_log;
   v_last pg_catalog.int8;
+  v_until pg_catalog.timestamptz;
 begin
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  if _for < interval '0' then
+    raise exception '_for is %, and a time to wait is not negative', _for using errcode = 'PA072';
+  end if;
+  v_until := clock_timestamp() + _for;
   loop
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     for v_line in select l.* from async.tail_once(v_last, _grep, _limit) l loop
@@ -1355,8 +1375,10 @@ begin
     end loop;
     -- The log is empty: every line is new from here on.
     v_last := coalesce(v_last, 0);
+    exit when clock_timestamp() >= v_until;
     commit;
-    perform pg_catalog.pg_sleep(1);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    perform pg_sleep(least(1, extract(epoch from coalesce(v_until - clock_timestamp(), interval '1 second'))::float8));
   end loop;
 end
 $procedure$;
@@ -1373,7 +1395,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'b46b307c1743fbdb'::text
+  select '22ec152a17358059'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -2991,8 +3013,16 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_receipt constant text :=
-    'insert into pgasync.receipt (server_id, election, task_id, run) values (%L, %L, %s, %s); ';
+  -- A run that was marked for a session and not sent may be sent on another one. The fence of the first
+  -- voids its receipt meanwhile, if it comes before the new mark.
+  c_receipt constant text := 'do $pgasync$begin '
+    'insert into pgasync.receipt (server_id, election, task_id, run) values (%1$L, %2$L, %3$s, %4$s); '
+    'exception when unique_violation then '
+    'if exists (select from pgasync.receipt r where r.server_id operator(pg_catalog.=) %1$L::pg_catalog.text '
+    'and r.election operator(pg_catalog.=) %2$L::pg_catalog.text and r.task_id operator(pg_catalog.=) %3$s::pg_catalog.int8 '
+    'and r.run operator(pg_catalog.=) %4$s::pg_catalog.int4 and r.voided) then '
+    'raise exception using errcode = ''PA216'', message = ''the receipt of the run was voided before its query began''; '
+    'end if; raise; end$pgasync$; ';
   -- Deferred triggers run before, so that none changes the setting afterwards.
   c_end constant text := '; do $pgasync$begin set constraints all immediate; '
     'perform pg_catalog.set_config(''synchronous_commit'', ''on'', true) '
@@ -5015,6 +5045,8 @@ create or replace function async.apply_targets(in_targets jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_retired text;
 begin
   update async.target t set
     max_concurrency = coalesce(e.max_workers, e.max_concurrency, t.max_concurrency),
@@ -5044,10 +5076,18 @@ begin
     session_reset bool, receipts bool, tags text[], default_retry text, retired bool)
   where not exists (select from async.target t where t.target = e.target);
 
-  update async.target t set retired = true
-  where not t.retired
-    and t.target <> (select c.self_target from async.control c)
-    and not exists (select from jsonb_array_elements(in_targets) e where e ->> 'target' = t.target);
+  with retired as (
+    update async.target t set retired = true
+    where not t.retired
+      and t.target <> (select c.self_target from async.control c)
+      and not exists (select from jsonb_array_elements(in_targets) e where e ->> 'target' = t.target)
+    returning t.target
+  )
+  select string_agg(quote_ident(r.target), ', ' order by r.target) into v_retired from retired r;
+  if v_retired is not null then
+    raise notice 'the document leaves out these targets, which are retired now: %', v_retired
+      using hint = 'async.set_target changes one target and leaves the others as they are.';
+  end if;
 end
 $function$;
 
@@ -5064,6 +5104,7 @@ as $function$
 declare
   v_path text;
   v_sizeless bool;
+  v_retired text;
 begin
   select format('concurrency_pools[%s].', e.place - 1),
     p.concurrency_pool is null and e.value ->> 'max_workers' is null
@@ -5096,9 +5137,17 @@ begin
     as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
   where not exists (select from async.concurrency_pool p where p.concurrency_pool = e.concurrency_pool);
 
-  update async.concurrency_pool p set retired = true
-  where not p.retired
-    and not exists (select from jsonb_array_elements(in_pools) e where e ->> 'concurrency_pool' = p.concurrency_pool);
+  with retired as (
+    update async.concurrency_pool p set retired = true
+    where not p.retired
+      and not exists (select from jsonb_array_elements(in_pools) e where e ->> 'concurrency_pool' = p.concurrency_pool)
+    returning p.concurrency_pool
+  )
+  select string_agg(quote_ident(r.concurrency_pool), ', ' order by r.concurrency_pool) into v_retired from retired r;
+  if v_retired is not null then
+    raise notice 'the document leaves out these pools, which are retired now: %', v_retired
+      using hint = 'async.set_pool changes one pool and leaves the others as they are.';
+  end if;
 end
 $function$;
 
@@ -5311,6 +5360,160 @@ begin
   end if;
   perform async.wake_leader();
 end
+$function$;
+
+-- configure/change_part_as
+-- Purpose: changes one entry of a list of the configuration, and leaves the others as they are, for the
+--   role that read in_ticket from async.caller. It builds a document in which the others have no
+--   settings, so every check of async.configure applies.
+-- Returns: nothing. A running leader applies the change.
+-- Raises: as async.configure, with the entry as the first of its list; insufficient_privilege for a
+--   ticket that is not that of the caller.
+-- Locks: as async.configure.
+create or replace function async.change_part_as(
+  in_caller name, in_ticket bytea, in_section text, in_name text, in_settings jsonb) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_scope constant async.scope_t := async.scope_of(in_caller, in_ticket, null);
+  v_key constant text := case in_section when 'targets' then 'target' else 'concurrency_pool' end;
+  v_entry jsonb;
+  v_others jsonb;
+begin
+  if jsonb_typeof(in_settings) is distinct from 'object' then
+    perform async.refuse_configuration(in_section || '[0]', 'must be an object');
+  elsif in_settings ? v_key and in_settings ->> v_key is distinct from in_name then
+    perform async.refuse_configuration(format('%s[0].%s', in_section, v_key), 'must be the name that the call gives, or be left out');
+  end if;
+  v_entry := in_settings || jsonb_build_object(v_key, in_name);
+  -- Before the others are read: a call that waits here sees what the one before it wrote.
+  lock table async.configuration_lock in exclusive mode;
+  select coalesce(jsonb_agg(jsonb_build_object(v_key, o.name) order by o.name), '[]') into v_others
+  from (
+    select t.target as name from async.target t where in_section = 'targets' and not t.retired
+    union all
+    select p.concurrency_pool from async.concurrency_pool p where in_section = 'concurrency_pools' and not p.retired
+  ) o
+  where o.name is distinct from in_name;
+  perform async.apply_configuration(in_caller, v_scope,
+    jsonb_build_object(in_section, jsonb_build_array(v_entry) || v_others), async.is_owner(in_caller));
+end
+$function$;
+
+-- configure/set_target
+-- Purpose: adds a target, or changes the given settings of one, and revives it if it is retired. The
+--   settings are the keys of an element of targets in async.configure. Other targets stay as they are.
+-- Returns: nothing. A running leader applies the change.
+-- Raises: PA060, PA084, as async.configure; the path begins with targets[0].
+-- Locks: as async.configure.
+create or replace function async.set_target(_target text, _settings jsonb default '{}') returns void
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.change_part_as(c.caller, c.ticket, 'targets', _target, _settings) from async.caller c;
+end
+$function$;
+
+-- configure/retire_target
+-- Purpose: retires a target: it refuses new tasks, finishes those that it has, and keeps its history.
+--   Other targets stay as they are.
+-- Returns: nothing.
+-- Raises: PA060 for a target that does not exist, and for the server itself.
+-- Locks: as async.configure.
+create or replace function async.retire_target(_target text) returns void
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if not exists (select from async.target t where t.target = _target) then
+    perform async.refuse_configuration('targets', format('there is no target %L', _target));
+  end if;
+  perform async.change_part_as(c.caller, c.ticket, 'targets', _target, '{"retired": true}') from async.caller c;
+end
+$function$;
+
+-- configure/set_pool
+-- Purpose: adds a concurrency pool, or changes its size and the other given settings, and revives it if
+--   it is retired. Other pools stay as they are.
+-- Returns: nothing. A running leader applies the change.
+-- Raises: PA060, as async.configure; the path begins with concurrency_pools[0].
+-- Locks: as async.configure.
+create or replace function async.set_pool(
+  _concurrency_pool text, _max_workers int default null, _settings jsonb default '{}') returns void
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.change_part_as(c.caller, c.ticket, 'concurrency_pools', _concurrency_pool,
+    case when _max_workers is null then _settings else _settings || jsonb_build_object('max_workers', _max_workers) end)
+  from async.caller c;
+end
+$function$;
+
+-- configure/set_control
+-- Purpose: changes the given settings of async.control. The others stay as they are.
+-- Returns: nothing. A running leader applies the change.
+-- Raises: PA060, PA084, as async.configure.
+-- Locks: as async.configure.
+create or replace function async.set_control(_settings jsonb) returns void
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.configure(jsonb_build_object('control', _settings));
+end
+$function$;
+
+-- configure/settings_of
+-- Purpose: the settings in a row of a table of the configuration: without the columns that the leader
+--   writes.
+-- Returns: an object. Raises: nothing. Locks: none.
+create or replace function async.settings_of(in_section text, in_row jsonb) returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select coalesce(jsonb_object_agg(e.key, e.value), '{}')
+  from jsonb_each(in_row) e
+  join async.configuration_keys() k on k.out_section = in_section and k.out_key = e.key and k.out_kind <> 'ignored'
+$function$;
+
+-- configure/configuration
+-- Purpose: the present configuration, as a document that async.configure takes. Passwords are masked, so
+--   a connection string with a password has to be left out, or completed, before the document is given
+--   back. Settings without a value are left out.
+-- Returns: an object with the five sections. Schedules that async.schedule made are no part of it.
+-- Raises: nothing. Locks: none.
+create or replace function async.configuration() returns jsonb
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+set intervalstyle = 'postgres'
+as $function$
+  select jsonb_build_object(
+    'control', (
+      select jsonb_strip_nulls(async.settings_of('control', to_jsonb(c)
+        || jsonb_build_object('self_connection_string', async.mask_connection_string(c.self_connection_string))))
+      from async.control c),
+    'targets', (
+      select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('target', to_jsonb(t)
+        || jsonb_build_object('connection_string', async.mask_connection_string(t.connection_string))))
+        order by t.target), '[]')
+      from async.target t
+      where t.target <> (select c.self_target from async.control c)),
+    'concurrency_pools', (
+      select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('concurrency_pool', to_jsonb(p)))
+        order by p.concurrency_pool), '[]')
+      from async.concurrency_pool p),
+    'retry_policies', (
+      select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('retry_policy', to_jsonb(r)))
+        order by r.retry_policy), '[]')
+      from async.retry_policy r),
+    'schedules', (
+      select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('schedule', to_jsonb(s)))
+        order by s.schedule), '[]')
+      from async.schedule s
+      where s.configured))
 $function$;
 
 -- clients/wake_leader
@@ -7781,6 +7984,7 @@ $function$;
 
 -- dblink/sessions/note_target_failure
 -- Purpose: marks a target as down: its tasks wait, and a helper probes it again after a backoff.
+--   Without a task the backoff does not grow, so the next task is not made to wait for it.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -7793,11 +7997,14 @@ declare
   c_first constant interval := '500 milliseconds';
   c_last constant interval := '10 seconds';
   v_failures int;
+  v_wanted bool;
 begin
+  v_wanted := exists (select from pg_temp.leader_lane l where l.target = in_target and not l.pullable);
   update pg_temp.leader_target t
   set health = 'down', fresh = false, failures = t.failures + 1, last_error = in_error, wanted = 0,
       down_since = coalesce(t.down_since, clock_timestamp()),
-      retry_at = clock_timestamp() + async.backoff(t.failures + 1, c_first, c_last, random())
+      retry_at = clock_timestamp()
+        + case when v_wanted then async.backoff(t.failures + 1, c_first, c_last, random()) else c_first end
   -- A further failure of a target that is down (a fence, another session) is not another attempt.
   where t.target = in_target and not (t.health = 'down' and t.retry_at > clock_timestamp())
   returning t.failures into v_failures;
@@ -9790,6 +9997,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_sessions_per_fence_max constant int := 50;
+  c_look_every constant interval := '10 seconds';
 begin
   -- Cancels at a target that is not ok go to the general lane, where a stuck helper does no harm.
   select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
@@ -9850,7 +10058,9 @@ begin
   from pg_temp.leader_target t
   where (t.health = 'down' and t.retry_at <= clock_timestamp() or t.health = 'unknown')
     and not exists (select from pg_temp.leader_helper h where h.state = 'stuck' and h.target = t.target)
-    and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
+    -- A target that was lost is probed without a task too, now and then, so that its state is known.
+    and (t.health = 'down' and t.configured and t.retry_at + c_look_every <= clock_timestamp()
+      or exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted))
   order by t.retry_at, t.target
   limit 1;
 end
@@ -9962,7 +10172,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_error constant text := split_part(in_error, E'\nCONTEXT: ', 1);
+  -- The message of dblink about a connection says nothing, and its detail has the cause.
+  v_error constant text := regexp_replace(split_part(in_error, E'\nCONTEXT: ', 1),
+    E'^(08001: )[^\n]*\nDETAIL: ', E'\\1');
   v_worker record;
 begin
   if in_op = 'probe' then
@@ -15394,6 +15606,24 @@ as $function$
   where a.pid = async.leader_pid()
 $function$;
 
+-- views/helpers/standby_sessions
+-- Purpose: counts the sessions of pgasync run in this database that do not lead: standbys, which take
+--   over when the leader is lost.
+-- Returns: their number.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.standby_sessions()
+returns int
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+  select count(*)::int
+  from pg_stat_activity a
+  where a.datname = current_database() and a.application_name = 'pgasync run'
+    and a.pid is distinct from async.leader_pid()
+    and pg_has_role(a.usesysid, (select n.nspowner from pg_namespace n where n.nspname = 'async'), 'usage')
+$function$;
+
 -- views/helpers/lane_backlog
 -- Purpose: the READY tasks of a lane (a pool and a target): their number, counted up to a limit;
 --   the first one; and when the oldest was pushed, among the 100 most urgent priorities of the
@@ -15633,7 +15863,8 @@ limit (select greatest(g.workers - async.active_workers(), 0) from async.control
 -- views/v_leader
 -- The leader, in one row. While no orchestrator leads, engine and epoch are those of the last
 -- leader, and pid, host, application, since and quiet are null. quiet is the time since the last
--- commit: an idle leader commits every idle_sleep.
+-- commit: an idle leader commits every idle_sleep. standbys counts the sessions of pgasync run that
+-- wait for the lead. After the loss of a Rust engine they wait for takeover_grace.
 create or replace view async.v_leader as
 select
   s.pid is not null as leads,
@@ -15647,7 +15878,9 @@ select
   c.enabled,
   c.paused,
   l.goodbye,
-  l.server_id
+  l.server_id,
+  async.standby_sessions() as standbys,
+  case when s.pid is null and not l.goodbye and l.engine <> 'sql' then c.takeover_grace end as takeover_grace
 -- The planner does not know that these tables have one row each, since they are never analyzed.
 from (select r.* from async.control r limit 1) c
 left join (select r.* from async.leader r limit 1) l on true
@@ -15710,6 +15943,7 @@ select
   n.first_task_id,
   case
     when not s.leads and not s.enabled then 'no orchestrator leads, and async.control.enabled is false'
+    when not s.leads and async.standby_sessions() > 0 then 'no orchestrator leads: a standby takes over'
     when not s.leads then 'no orchestrator leads: start one with pgasync run or call async.main()'
     when not s.enabled then 'the orchestrator is stopping: async.control.enabled is false'
     when n.kind = 'deferred' and n.back > now() and n.attempt > 0
@@ -15854,39 +16088,61 @@ where (t.times_up is not null or t.yielded is not null) and t.processed is null
 order by t.consumed, t.task_id;
 
 -- views/v_throughput
--- The tasks that were pushed and that ended in the last minute and in the last hour. failed counts
--- every end except FINISHED, so it includes canceled and timed_out. The cost grows with the tasks
--- of that hour, and not with the history.
+-- The tasks that were pushed and that ended in the last five seconds, the last minute and the last
+-- hour. failed counts every end except FINISHED, so it includes canceled and timed_out. The cost
+-- grows with the tasks of that hour, and not with the history.
 create or replace view async.v_throughput as
 select
   p.period,
-  case when p.is_minute then e.entered_1m else e.entered end as entered,
-  case when p.is_minute then d.ended_1m else d.ended end as ended,
-  case when p.is_minute then d.ended_1m - d.failed_1m else d.ended - d.failed end as finished,
-  case when p.is_minute then d.failed_1m else d.failed end as failed,
-  case when p.is_minute then d.canceled_1m else d.canceled end as canceled,
-  case when p.is_minute then d.timed_out_1m else d.timed_out end as timed_out,
-  (case when p.is_minute then d.ended_1m else d.ended end / extract(epoch from p.period))::float8 as ended_per_second
-from (values (interval '1 minute', true), (interval '1 hour', false)) as p(period, is_minute)
-cross join (
-  select count(*) as entered, count(*) filter (where t.entered >= now() - interval '1 minute') as entered_1m
-  from async.task t
-  where t.entered >= now() - interval '1 hour'
+  e.entered,
+  d.ended,
+  d.ended - d.failed as finished,
+  d.failed,
+  d.canceled,
+  d.timed_out,
+  (d.ended / extract(epoch from p.period))::float8 as ended_per_second
+from (values (interval '5 seconds'), (interval '1 minute'), (interval '1 hour')) as p(period)
+cross join lateral (
+  select count(*) as entered from async.task t where t.entered >= now() - p.period
 ) e
-cross join (
+cross join lateral (
   select
     count(*) as ended,
     count(*) filter (where t.failed) as failed,
     count(*) filter (where t.finish_status = 'CANCELED') as canceled,
-    count(*) filter (where t.finish_status = 'TIMED_OUT') as timed_out,
-    count(*) filter (where t.processed >= now() - interval '1 minute') as ended_1m,
-    count(*) filter (where t.failed and t.processed >= now() - interval '1 minute') as failed_1m,
-    count(*) filter (where t.finish_status = 'CANCELED' and t.processed >= now() - interval '1 minute') as canceled_1m,
-    count(*) filter (where t.finish_status = 'TIMED_OUT' and t.processed >= now() - interval '1 minute') as timed_out_1m
+    count(*) filter (where t.finish_status = 'TIMED_OUT') as timed_out
   from async.task t
-  where t.processed >= now() - interval '1 hour'
+  where t.processed >= now() - p.period
 ) d
 order by p.period;
+
+-- views/v_failure
+-- The tasks that failed or timed out in the last 24 hours, grouped by target, status, SQLSTATE and
+-- the first line of the error, in which N stands for each number. The largest group comes first. The
+-- cost grows with the tasks of that day, and not with the history.
+create or replace view async.v_failure as
+select
+  t.target,
+  t.finish_status,
+  e.code as sqlstate,
+  e.message,
+  count(*) as tasks,
+  min(t.processed) as first_failed,
+  max(t.processed) as last_failed,
+  max(t.task_id) as last_task_id
+from async.task t
+cross join lateral (
+  select
+    substring(t.processing_error from '^([0-9A-Z]{5}): ') as code,
+    split_part(left(t.processing_error, 300), E'\n', 1) as line
+) l
+cross join lateral (
+  select l.code, regexp_replace(case when l.code is null then l.line else substr(l.line, 8) end, '[0-9]+', 'N', 'g')
+    as message
+) e
+where t.failed and t.finish_status <> 'CANCELED' and t.processed >= now() - interval '1 day'
+group by t.target, t.finish_status, e.code, e.message
+order by tasks desc, last_failed desc;
 
 -- views/v_lost_session
 -- Sessions at targets that must be gone before their tasks are resolved, and that cannot be ended:
@@ -16246,7 +16502,7 @@ comment on column async.session.settled is
 comment on table async.receipt is
   'The receipts that runs may have written at their targets. A row is written before the launch, and '
   'deleted with the receipt, control.receipt_keep after the end of the task.';
-comment on column async.receipt.task_id is 'The task of the run.';
+comment on column async.receipt.task_id is 'The task whose run may have written it.';
 comment on column async.receipt.run is 'The run of the task.';
 comment on column async.receipt.server_id is 'The id of this server, in the key at the target.';
 comment on column async.receipt.election is
@@ -16387,9 +16643,9 @@ comment on function async.log(text) is 'Writes a NOTICE to the log.';
 comment on function async.tail_once(bigint, text, int) is
   'The lines of the log after a line, the oldest first; without one, the newest 100. _grep keeps '
   'the lines that contain it.';
-comment on procedure async.tail(text, int) is
-  'Shows new lines of the log as notices until it is canceled. _grep keeps the lines that contain '
-  'it.';
+comment on procedure async.tail(text, int, interval) is
+  'Shows new lines of the log as notices for the time _for; without it, until it is canceled. _grep '
+  'keeps the lines that contain it. Raises PA072 when _for is negative.';
 comment on function async.active_workers() is
   'The number of workers that run a task, at most one second old.';
 comment on function async.worker_info() is
@@ -16433,8 +16689,24 @@ comment on function async.lane_backlog(text, text, bool) is
 comment on function async.leader_session() is
   'The leader session: its process id, the host of its client, its application_name, and the time '
   'since its last commit. No row while no orchestrator leads.';
+comment on function async.standby_sessions() is
+  'The number of sessions of pgasync run in this database that do not lead.';
 comment on function async.await_ends(bigint[], timestamptz) is
   'Waits until tasks have ended. async.wait_for(bigint[], interval) calls it.';
+comment on function async.set_target(text, jsonb) is
+  'Adds a target, or changes the given settings of one and revives it. Other targets stay as they are.';
+comment on function async.retire_target(text) is
+  'Retires a target: it refuses new tasks, finishes those that it has, and keeps its history.';
+comment on function async.set_pool(text, int, jsonb) is
+  'Adds a concurrency pool, or changes the given settings of one and revives it. Other pools stay as they are.';
+comment on function async.set_control(jsonb) is
+  'Changes the given settings of async.control. The others stay as they are.';
+comment on function async.configuration() is
+  'The present configuration as a document for async.configure, with masked passwords.';
+comment on function async.change_part_as(name, bytea, text, text, jsonb) is
+  'async.set_target and async.set_pool for the role that read the ticket from async.caller.';
+comment on function async.refuse_configuration(text, text) is
+  'Raises the error with which async.configure refuses a document.';
 
 -- comments/views
 -- The views of the server part. A column of a table has the same comment in its views (see the end
@@ -16525,6 +16797,11 @@ comment on column async.v_leader.goodbye is
   'True when the last leader shut down gracefully and left no session behind.';
 comment on column async.v_leader.server_id is
   'The id of this server in the application_name of its sessions at targets.';
+comment on column async.v_leader.standbys is
+  'The number of sessions of pgasync run that wait for the lead.';
+comment on column async.v_leader.takeover_grace is
+  'How long a standby waits for a lost Rust engine to return, before it leads. Null while an '
+  'orchestrator leads, and when nothing is waited for.';
 
 comment on view async.v_why_waiting is
   'The reasons for waiting: one row for each lane (a pool and a target) with waiting tasks, with '
@@ -16565,8 +16842,9 @@ comment on column async.v_running_task.slot is
 comment on column async.v_running_task.pulled is 'True for a task that a client pulled.';
 
 comment on view async.v_throughput is
-  'The numbers of tasks that were pushed and that ended in the last minute and in the last hour.';
-comment on column async.v_throughput.period is 'One minute or one hour, up to now.';
+  'The numbers of tasks that were pushed and that ended in the last five seconds, the last minute '
+  'and the last hour.';
+comment on column async.v_throughput.period is 'Five seconds, one minute or one hour, up to now.';
 comment on column async.v_throughput.entered is 'Tasks that were pushed.';
 comment on column async.v_throughput.ended is 'Tasks that ended.';
 comment on column async.v_throughput.finished is 'Tasks that ended as FINISHED.';
@@ -16577,6 +16855,20 @@ comment on column async.v_throughput.timed_out is
   'Tasks that ended as TIMED_OUT; also counted in failed.';
 comment on column async.v_throughput.ended_per_second is
   'The average number of tasks that ended in a second.';
+
+comment on view async.v_failure is
+  'The tasks that failed or timed out in the last 24 hours, grouped by target, status, SQLSTATE and '
+  'error, the largest group first.';
+comment on column async.v_failure.target is 'The target of the tasks.';
+comment on column async.v_failure.finish_status is 'The status with which they ended.';
+comment on column async.v_failure.sqlstate is
+  'The SQLSTATE of their error. Null when the error has none.';
+comment on column async.v_failure.message is
+  'The first line of their error, with N for each number.';
+comment on column async.v_failure.tasks is 'The number of tasks.';
+comment on column async.v_failure.first_failed is 'When the first of them ended.';
+comment on column async.v_failure.last_failed is 'When the last of them ended.';
+comment on column async.v_failure.last_task_id is 'The largest task_id, as an example.';
 
 comment on view async.v_lost_session is
   'The sessions at targets that must end before their tasks do, and that cannot be ended. See '

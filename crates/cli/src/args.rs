@@ -5,9 +5,36 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pgasync_runner::Timeouts;
 
+use crate::bench::BenchArgs;
+use crate::change::{CancelArgs, DeferArgs, RestartArgs};
+use crate::config::ConfigArgs;
+use crate::doctor::DoctorArgs;
+use crate::generated::{CompletionsArgs, ManArgs};
+use crate::logs::LogsArgs;
+use crate::migrate::MigrateArgs;
+use crate::pause::PauseArgs;
+use crate::push::PushArgs;
+use crate::report::ReportArgs;
+use crate::show::ShowArgs;
+use crate::stop::{StartArgs, StopArgs};
+use crate::tasks::TasksArgs;
+use crate::uninstall::UninstallArgs;
+
+/// The same in every command: docs/command-line.md.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  a negative answer, a failed task, or an error
+  2  usage
+  3  another orchestrator leads
+  4  the orchestrator is disabled
+  5  ended at once, with running queries left behind
+  6  the server was not reached
+  7  the schema async is missing, or of another version";
+
 /// Run SQL in the background on Postgres.
 #[derive(Debug, Parser)]
-#[command(name = "pgasync", version, arg_required_else_help = true)]
+#[command(name = "pgasync", version, arg_required_else_help = true, propagate_version = true, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: CliCommand,
@@ -32,18 +59,53 @@ pub(crate) enum CliCommand {
     },
     /// Run the orchestrator: become the leader of a server, and run its tasks on their targets
     ///
-    /// Exit codes: 0 after a graceful shutdown (a signal, async.control.enabled, a forced
-    /// takeover); 1 on an error; 3 when another orchestrator leads or has taken the lead; 4 when
-    /// the orchestrator is disabled; 5 when a second signal stopped it at once and left running
-    /// tasks to the next leader.
+    /// Ends with 0 after a graceful shutdown (a signal, async.control.enabled, a forced takeover).
     Run(Box<RunArgs>),
     /// Show the status of a server: its leader, running tasks, why tasks wait, and lost
     /// targets
     ///
-    /// Exit codes: 0 when an orchestrator leads and no target is lost; 1 otherwise, or on an error.
-    /// The command only reads. It is for the owner of the schema and for roles with
+    /// Ends with 0 when an orchestrator leads and no target is lost, and with 1 otherwise. The command
+    /// only reads. It is for the owner of the schema and for roles with
     /// async.grant_admin.
     Status(StatusArgs),
+    /// Push tasks: queries, files, standard input
+    Push(Box<PushArgs>),
+    /// List tasks: which wait, run, failed, and why
+    #[command(visible_alias = "ls")]
+    Tasks(Box<TasksArgs>),
+    /// Show one task: its row, requests, attempts, query, error and result
+    Show(ShowArgs),
+    /// Cancel tasks: ids, or all that a filter chooses
+    Cancel(Box<CancelArgs>),
+    /// Return finished tasks to the queue: ids, or all that a filter chooses
+    Restart(Box<RestartArgs>),
+    /// Put tasks off: ids, or all that a filter chooses
+    Defer(Box<DeferArgs>),
+    /// Hold new starts; what runs goes on
+    Pause(PauseArgs),
+    /// Let tasks start again
+    Resume(PauseArgs),
+    /// Disable the orchestrator, and wait until none leads
+    Stop(StopArgs),
+    /// Enable the orchestrator; pgasync run or call async.main() starts one
+    Start(StartArgs),
+    /// Report what ended in a window of time: errors, outcomes, waits and runs
+    Report(ReportArgs),
+    /// Print the log of the server
+    Logs(LogsArgs),
+    /// Look for what is wrong or will be, with the fix of each finding
+    Doctor(DoctorArgs),
+    /// Show, check, compare and change the configuration
+    Config(ConfigArgs),
+    /// Upgrade the schema, or print what an upgrade would change
+    Migrate(MigrateArgs),
+    /// Drop the schema, with all tasks
+    Uninstall(UninstallArgs),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Write a man page for each command
+    #[command(hide = true)]
+    Man(ManArgs),
     /// Create databases in an empty Postgres, push some thousand tasks, and show their outcomes
     Demo(DemoArgs),
     /// Measure both engines on a server, beside pgbench
@@ -117,9 +179,24 @@ pub(crate) enum LogFormat {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
-    /// Print one JSON document instead of tables
-    #[arg(long)]
+    /// The form of the result: table, or json for one document {"format": 1, ...}
+    #[arg(long, short = 'o', value_enum, default_value = "table", value_name = "FORM")]
+    pub(crate) output: StatusFormat,
+    /// Print it again each 2 seconds, or after the given time, until Ctrl-C
+    #[arg(long, short = 'w', value_name = "TIME", num_args = 0..=1, default_missing_value = "2s", require_equals = true,
+        value_parser = crate::duration::span, conflicts_with_all = ["output", "json"])]
+    pub(crate) watch: Option<pgasync_core::Span>,
+    /// The same as -o json
+    #[arg(long, hide = true, conflicts_with = "output")]
     pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatusFormat {
+    /// One screen
+    Table,
+    /// One document
+    Json,
 }
 
 #[derive(Args, Debug)]
@@ -132,136 +209,6 @@ pub(crate) struct DemoArgs {
     /// Keep the databases of the demo
     #[arg(long)]
     pub(crate) keep: bool,
-}
-
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  pgasync bench --server 'host=db.internal user=batch'       every scenario, in some minutes
-  pgasync bench --server ... throughput latency --svg a.svg  two scenarios, and their plot
-  pgasync bench --server ... --engine rust --workers 8,32 throughput
-  pgasync bench --server ... --runs 5 --full --json          figures to keep; takes long")]
-pub(crate) struct BenchArgs {
-    #[command(flatten)]
-    pub(crate) server: ServerArgs,
-    /// What is measured. Everything except peers if none is named
-    #[arg(value_enum, value_name = "SCENARIO")]
-    pub(crate) scenarios: Vec<Scenario>,
-    /// The engines that are measured: rust and sql if none is named
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,...")]
-    pub(crate) engine: Vec<EngineName>,
-    /// The connection string of a target database, several times for several. It must be reachable
-    /// from the server too. Without it the target is a new database on the server
-    #[arg(long, value_name = "CONNINFO")]
-    pub(crate) target: Vec<String>,
-    /// The numbers of workers, and of clients of the reference, in throughput
-    #[arg(long, value_delimiter = ',', value_name = "N,...", default_value = "1,8,32,64,256",
-        value_parser = clap::value_parser!(u32).range(1..=2000))]
-    pub(crate) workers: Vec<u32>,
-    /// The length of a measurement of a rate
-    #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
-    pub(crate) seconds: f64,
-    /// Measure everything so many times, and show medians with the least and the largest value
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) runs: u32,
-    /// 10,000 pools, a backlog of a million, a history of five million, a horizon that is held for
-    /// ten minutes, more samples of latency
-    #[arg(long)]
-    pub(crate) full: bool,
-    /// Print one JSON document instead of tables
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Print tables in Markdown
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) markdown: bool,
-    /// Write a plot of throughput and latency to this file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) svg: Option<PathBuf>,
-    /// The folder of the drivers of other queues, from ./dev bench --peers
-    #[arg(long, value_name = "FOLDER", hide = true)]
-    pub(crate) peers: Option<PathBuf>,
-}
-
-/// What `pgasync bench` measures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Scenario {
-    /// Tasks a second over workers
-    Throughput,
-    /// CPU time of the whole machine for a task, with 8 and 32 workers
-    Cost,
-    /// Tasks a second with 8, 100 and 2,000 pools at 8 targets
-    Lanes,
-    /// Milliseconds from a push to its record: asleep, and at half load
-    Latency,
-    /// Rows pushed a second, by array size and clients
-    Push,
-    /// Tasks a second that clients pull and finish
-    Pull,
-    /// Tasks a second while others wait
-    Backlog,
-    /// Tasks a second with many finished tasks
-    History,
-    /// Tasks a second while a transaction holds back the xmin horizon
-    Horizon,
-    /// CPU time, WAL and transaction ids of an idle leader
-    Idle,
-    /// WAL, transaction ids, commits and row versions for a task
-    Work,
-    /// Other queues on the same server
-    Peers,
-}
-
-impl Scenario {
-    /// The scenarios that need nothing but a server.
-    pub(crate) const ON_ANY_SERVER: [Self; 11] = [
-        Self::Throughput,
-        Self::Cost,
-        Self::Lanes,
-        Self::Latency,
-        Self::Push,
-        Self::Pull,
-        Self::Backlog,
-        Self::History,
-        Self::Horizon,
-        Self::Idle,
-        Self::Work,
-    ];
-
-    /// Its name on the command line.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Throughput => "throughput",
-            Self::Cost => "cost",
-            Self::Lanes => "lanes",
-            Self::Latency => "latency",
-            Self::Push => "push",
-            Self::Pull => "pull",
-            Self::Backlog => "backlog",
-            Self::History => "history",
-            Self::Horizon => "horizon",
-            Self::Idle => "idle",
-            Self::Work => "work",
-            Self::Peers => "peers",
-        }
-    }
-
-    /// The title of its table.
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::Throughput => "Throughput: tasks or transactions a second, over workers",
-            Self::Cost => "Cost: CPU time of the whole machine for a task, divided by that of the reference",
-            Self::Lanes => "Lanes: tasks a second, 64 workers, 8 targets",
-            Self::Latency => "Latency: from a push to its record, one task at a time, 8 workers",
-            Self::Push => "Pushes: rows a second",
-            Self::Pull => "Pulled tasks: taken and finished by clients",
-            Self::Backlog => "Backlog: tasks a second while others wait, 32 workers",
-            Self::History => "History: tasks a second, 32 workers",
-            Self::Horizon => "Held horizon: tasks a second, 8 workers",
-            Self::Idle => "Idle: the leader, its sessions and its process",
-            Self::Work => "Work for a task, as Postgres counts it",
-            Self::Peers => "Other queues: jobs a second",
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

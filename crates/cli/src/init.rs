@@ -3,12 +3,15 @@
 use pgasync_store::{SchemaPart, install};
 
 use crate::args::{PartName, ServerArgs};
+use crate::failure::{Exit, Failure};
 
-pub(crate) async fn run(server: &ServerArgs, part: PartName) -> anyhow::Result<()> {
-    let (settings, session) = server.connect().await?;
-    install(&session, part.into()).await?;
-    println!("pgasync {} is installed in {}", env!("CARGO_PKG_VERSION"), crate::visible::line(&settings.describe()));
-    Ok(())
+pub(crate) async fn run(server: &ServerArgs, part: PartName) -> Result<Exit, Failure> {
+    let server = server.open()?;
+    let session = server.connect().await?;
+    install(&session, part.into()).await.map_err(|error| Failure::new(Exit::Negative, error.to_string()))?;
+    let here = server.settings.describe();
+    println!("pgasync {} is installed in {}", env!("CARGO_PKG_VERSION"), crate::visible::line(&here));
+    Ok(Exit::Done)
 }
 
 impl From<PartName> for SchemaPart {

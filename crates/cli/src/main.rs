@@ -3,13 +3,31 @@
 
 mod args;
 mod bench;
+mod change;
+mod config;
+mod confirm;
 mod demo;
+mod doctor;
+mod duration;
+mod failure;
+mod generated;
 mod init;
+mod logs;
+mod migrate;
 mod orchestrator;
+mod output;
+mod pause;
 mod print;
+mod push;
+mod report;
 mod run;
 mod server;
+mod show;
 mod status;
+mod stop;
+mod task_filter;
+mod tasks;
+mod uninstall;
 mod visible;
 
 use std::process::ExitCode;
@@ -17,21 +35,47 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Arguments, CliCommand};
+use crate::failure::{Exit, Failure};
 
 // The orchestrator mostly waits for servers. With several threads, the handover between them would
 // cost more than the work itself.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
-        CliCommand::Sql { part } => print::script(part).map(|()| ExitCode::SUCCESS),
-        CliCommand::Init { server, part } => init::run(&server, part).await.map(|()| ExitCode::SUCCESS),
-        CliCommand::Run(options) => run::run(&options).await,
-        CliCommand::Status(options) => status::run(&options).await,
-        CliCommand::Demo(options) => demo::run(&options).await,
-        CliCommand::Bench(options) => bench::run(&options).await,
-    };
-    done.unwrap_or_else(|error| {
-        print::failure(&format!("{error:#}"));
-        ExitCode::FAILURE
+    execute(Arguments::parse().command).await.unwrap_or_else(|failure| {
+        print::failure(&failure.to_string());
+        failure.exit().into()
     })
+}
+
+async fn execute(command: CliCommand) -> Result<ExitCode, Failure> {
+    let done = match command {
+        CliCommand::Sql { part } => {
+            print::script(part)?;
+            Exit::Done
+        }
+        CliCommand::Init { server, part } => init::run(&server, part).await?,
+        CliCommand::Run(options) => run::run(&options).await?,
+        CliCommand::Status(options) => status::run(&options).await?,
+        CliCommand::Push(options) => push::run(&options).await?,
+        CliCommand::Tasks(options) => tasks::run(&options).await?,
+        CliCommand::Show(options) => show::run(&options).await?,
+        CliCommand::Cancel(options) => change::cancel(&options).await?,
+        CliCommand::Restart(options) => change::restart(&options).await?,
+        CliCommand::Defer(options) => change::defer(&options).await?,
+        CliCommand::Pause(options) => pause::run(&options, true).await?,
+        CliCommand::Resume(options) => pause::run(&options, false).await?,
+        CliCommand::Stop(options) => stop::stop(&options).await?,
+        CliCommand::Start(options) => stop::start(&options).await?,
+        CliCommand::Report(options) => report::run(&options).await?,
+        CliCommand::Logs(options) => logs::run(&options).await?,
+        CliCommand::Doctor(options) => doctor::run(&options).await?,
+        CliCommand::Config(options) => config::run(&options).await?,
+        CliCommand::Migrate(options) => migrate::run(&options).await?,
+        CliCommand::Uninstall(options) => uninstall::run(&options).await?,
+        CliCommand::Completions(options) => generated::completions(&options)?,
+        CliCommand::Man(options) => generated::man(&options)?,
+        CliCommand::Demo(options) => return Ok(demo::run(&options).await?),
+        CliCommand::Bench(options) => return Ok(bench::run(&options).await?),
+    };
+    Ok(done.into())
 }

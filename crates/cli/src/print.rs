@@ -22,6 +22,11 @@ pub(crate) fn write(text: &str) -> anyhow::Result<()> {
     write_raw(&visible::lines(text))
 }
 
+/// Writes text with the colours of this program; texts of others in it are visible already.
+pub(crate) fn write_styled(text: &str) -> anyhow::Result<()> {
+    write_raw(text)
+}
+
 /// Writes a message to standard error. Its lines behind the first are indented, so that none looks
 /// like a message of its own.
 pub(crate) fn failure(message: &str) {
@@ -33,7 +38,7 @@ pub(crate) fn failure(message: &str) {
 }
 
 /// Writes to standard output. A closed pipe is not an error.
-fn write_raw(text: &str) -> anyhow::Result<()> {
+pub(crate) fn write_raw(text: &str) -> anyhow::Result<()> {
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // The reader has closed the pipe (`| head`).

@@ -2,36 +2,32 @@
 
 use std::fmt::{Debug, Result as FmtResult};
 use std::io::IsTerminal;
-use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
 use pgasync_runner::{ExitReason, RunError, RunOptions, StopSignal, run as lead};
 use pgasync_store::CandidacyError;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tracing::Level;
 use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 use crate::args::{LogFormat, RunArgs};
+use crate::failure::{Exit, Failure};
+use crate::server::Server;
 use crate::visible;
-
-const ANOTHER_LEADS: u8 = 3;
-
-const DISABLED: u8 = 4;
-
-const AT_ONCE: u8 = 5;
 
 /// The log target of the Postgres driver.
 const DRIVER: &str = "tokio_postgres";
 
-pub(crate) async fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     start_log(arguments)?;
-    let settings = arguments.server.settings()?;
+    let server = arguments.server.open()?;
+    let settings = server.settings.clone();
     if let Some(folder) = arguments.secrets_dir.as_deref().filter(|folder| !folder.is_dir()) {
-        bail!("--secrets-dir {}: it is not a folder", folder.display());
+        return Err(Failure::usage(format!("--secrets-dir {}: it is not a folder", folder.display())));
     }
     let settings = settings.with_secrets_dir(arguments.secrets_dir.as_deref());
     let options = RunOptions {
@@ -40,32 +36,67 @@ pub(crate) async fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
         drain_timeout: Duration::from_secs(arguments.drain_timeout),
         timeouts: arguments.timeouts,
     };
-    Ok(match lead(settings, options, listen_for_signals()?).await {
+    match lead(settings, options, listen_for_signals()?).await {
         Ok(reason) => {
-            match arguments.log_format {
-                LogFormat::Human => crate::print::failure(&reason.to_string()),
-                LogFormat::Json => tracing::info!("{reason}"),
-            }
-            match reason {
-                ExitReason::Resigned(_) => ExitCode::SUCCESS,
-                ExitReason::AtOnce => ExitCode::from(AT_ONCE),
-                ExitReason::Deposed => ExitCode::from(ANOTHER_LEADS),
-                ExitReason::SchemaGone => ExitCode::FAILURE,
-            }
+            say(arguments, Level::INFO, &reason.to_string());
+            Ok(match reason {
+                ExitReason::Resigned(_) => Exit::Done,
+                ExitReason::AtOnce => Exit::AtOnce,
+                ExitReason::Deposed => Exit::AnotherLeads,
+                ExitReason::SchemaGone => Exit::Schema,
+            })
         }
-        Err(RunError::Stopped) => ExitCode::SUCCESS,
+        Err(RunError::Stopped) => Ok(Exit::Done),
         Err(error) => {
-            match arguments.log_format {
-                LogFormat::Human => crate::print::failure(&error.to_string()),
-                LogFormat::Json => tracing::error!("{error}"),
-            }
-            match error {
-                RunError::Candidacy(CandidacyError::Taken(_)) => ExitCode::from(ANOTHER_LEADS),
-                RunError::Candidacy(CandidacyError::Disabled) => ExitCode::from(DISABLED),
-                _ => ExitCode::FAILURE,
-            }
+            let failure = explain(&server, error).await;
+            say(arguments, Level::ERROR, &failure.to_string());
+            Ok(failure.exit())
         }
-    })
+    }
+}
+
+/// The last line: plain, or a document of the log.
+fn say(arguments: &RunArgs, level: Level, text: &str) {
+    match arguments.log_format {
+        LogFormat::Human => crate::print::failure(text),
+        LogFormat::Json if level == Level::INFO => tracing::info!("{text}"),
+        LogFormat::Json => tracing::error!("{text}"),
+    }
+}
+
+/// Why the process does not lead, and what to do about it.
+async fn explain(server: &Server, error: RunError) -> Failure {
+    let text = error.to_string();
+    match error {
+        RunError::Candidacy(CandidacyError::Taken(_)) => Failure::new(Exit::AnotherLeads, text)
+            .hint("--standby waits for the lead, --force takes it; pgasync status shows the leader"),
+        RunError::Candidacy(CandidacyError::Disabled) => Failure::new(Exit::Disabled, text),
+        RunError::Candidacy(CandidacyError::Unreachable(error)) => server.explain(error.into()).await,
+        RunError::Candidacy(CandidacyError::Lost(_)) | RunError::Leader(_) | RunError::Stopped => {
+            Failure::new(Exit::Negative, text)
+        }
+        RunError::Candidacy(CandidacyError::NotInstalled(_) | CandidacyError::Refused(_)) => {
+            refused(server, text).await
+        }
+    }
+}
+
+/// A refusal has its reason in what is installed, or in the role.
+async fn refused(server: &Server, text: String) -> Failure {
+    let Ok(installed) = server.installation().await else { return Failure::new(Exit::Negative, text) };
+    if installed.schema && !installed.owned {
+        let (role, here) = (&installed.role, server.settings.describe());
+        let owner = installed.owner.as_deref().unwrap_or_default();
+        return Failure::new(
+            Exit::Negative,
+            format!("PA209: the role \"{role}\" does not own the schema async at {here}"),
+        )
+        .hint(format!("connect as \"{owner}\", or as a member of it"));
+    }
+    if !installed.schema || !installed.server || !installed.is_current() {
+        return server.missing(&installed);
+    }
+    Failure::new(Exit::Negative, text)
 }
 
 fn start_log(arguments: &RunArgs) -> anyhow::Result<()> {

@@ -1,38 +1,130 @@
-//! Connecting to the server that `--server` and the environment name.
+//! The server that `--server` and the environment name: connecting to it, and what is installed there.
 
 use std::time::Duration;
 use std::{fs, io};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::anyhow;
 use pgasync_pg::{ConnectionSettings, Session};
+use pgasync_store::{Client, Installation};
 
 use crate::args::ServerArgs;
+use crate::failure::{Exit, Failure};
 
 /// The limit on waiting for a session with the server.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Advice for an unreachable server.
-pub(crate) const HOW_TO_NAME_SERVER: &str =
+/// Advice for an unreachable server that was not named.
+const HOW_TO_NAME_SERVER: &str =
     "name the server with --server or --server-file, or with PGHOST, PGPORT, PGUSER and PGDATABASE";
 
+/// Advice for an unreachable server that was named.
+const CHECK_SERVER: &str = "is Postgres running there, and does a firewall or listen_addresses admit this host?";
+
+/// The server of a command. Nothing is opened before the first call.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) settings: ConnectionSettings,
+    pub(crate) client: Client,
+    is_named: bool,
+}
+
 impl ServerArgs {
-    pub(crate) fn settings(&self) -> anyhow::Result<ConnectionSettings> {
+    pub(crate) fn settings(&self) -> Result<ConnectionSettings, Failure> {
         let Some(path) = &self.server_file else {
             return Ok(ConnectionSettings::from_env(self.server.as_deref())?);
         };
+        let fail = |what: &dyn std::fmt::Display| Failure::usage(format!("--server-file {}: {what}", path.display()));
         let read = if path.as_os_str() == "-" { io::read_to_string(io::stdin()) } else { fs::read_to_string(path) };
-        let text = read.with_context(|| format!("--server-file {}", path.display()))?;
+        let text = read.map_err(|error| fail(&error))?;
         if text.trim().is_empty() {
-            bail!("--server-file {}: it has no connection string", path.display());
+            return Err(fail(&"it has no connection string"));
         }
-        let settings = ConnectionSettings::from_env(Some(text.trim()));
-        settings.with_context(|| format!("--server-file {}", path.display()))
+        ConnectionSettings::from_env(Some(text.trim())).map_err(|error| fail(&error))
     }
 
-    pub(crate) async fn connect(&self) -> anyhow::Result<(ConnectionSettings, Session)> {
+    pub(crate) fn open(&self) -> Result<Server, Failure> {
         let settings = self.settings()?;
-        let session = settings.connect().await.map_err(|error| anyhow!("{error}\n  {HOW_TO_NAME_SERVER}"))?;
-        Ok((settings, session))
+        let client = Client::with_sessions(settings.clone(), 1, PATIENCE);
+        Ok(Server { settings, client, is_named: self.server.is_some() || self.server_file.is_some() })
+    }
+}
+
+impl Server {
+    /// Opens a session for statements that are no calls of the schema.
+    pub(crate) async fn connect(&self) -> Result<Session, Failure> {
+        let opened = self.settings.with_connect_timeout(PATIENCE).connect().await;
+        opened.map_err(|error| self.with_advice(error.into()))
+    }
+
+    pub(crate) async fn installation(&self) -> Result<Installation, Failure> {
+        self.client.installation().await.map_err(|error| self.with_advice(error.into()))
+    }
+
+    /// Refuses a database that holds no tasks: without the schema, or a client database, whose table of
+    /// tasks is empty.
+    pub(crate) async fn require_tasks(&self) -> Result<Installation, Failure> {
+        let installed = self.installation().await?;
+        if installed.server { Ok(installed) } else { Err(self.missing(&installed)) }
+    }
+
+    /// The result of a command; an error says what to do next, after a look at what is installed.
+    pub(crate) async fn explained<T>(&self, done: Result<T, Failure>) -> Result<T, Failure> {
+        match done {
+            Err(failure) => Err(self.explain(failure).await),
+            done => done,
+        }
+    }
+
+    pub(crate) async fn explain(&self, failure: Failure) -> Failure {
+        let failure = self.with_advice(failure);
+        if !failure.misses_object() && !failure.lacks_privilege() {
+            return failure;
+        }
+        let Ok(installed) = self.client.installation().await else { return failure };
+        if !installed.schema || !installed.usable || !installed.server || failure.misses_object() {
+            return self.missing(&installed);
+        }
+        let role = installed.role.replace('\'', "''");
+        failure.hint(format!("the owner of the schema allows it with: select async.grant_admin('{role}')"))
+    }
+
+    /// What is wrong with what is installed.
+    pub(crate) fn missing(&self, installed: &Installation) -> Failure {
+        let here = self.settings.describe();
+        if !installed.schema {
+            return Failure::new(Exit::Schema, format!("{here} has no schema async"))
+                .hint("pgasync init installs it there; or name the database that has it");
+        }
+        if !installed.usable {
+            let role = installed.role.replace('\'', "''");
+            let text = format!("the role \"{}\" may not use the schema async at {here}", installed.role);
+            return Failure::new(Exit::Negative, text)
+                .hint(format!("the owner of the schema allows it with: select async.grant_client('{role}')"));
+        }
+        if !installed.client {
+            return Failure::new(Exit::Schema, format!("the schema async at {here} is not that of pgasync"))
+                .hint("name the database that has it");
+        }
+        if !installed.server {
+            return Failure::new(Exit::Schema, format!("{here} is a client database: its tasks are at its server"))
+                .hint("name that server; select async.server() in the client database says which one it is");
+        }
+        let there = installed.fingerprint.as_deref().unwrap_or("none");
+        let ours = &*pgasync_sql::FINGERPRINT;
+        if installed.is_current() {
+            return Failure::new(Exit::Schema, format!("an object of the schema async at {here} is missing"))
+                .hint("pgasync init restores it");
+        }
+        let text =
+            format!("the schema async at {here} is of another version than this program ({there} there, {ours} here)");
+        Failure::new(Exit::Schema, text).hint("upgrade it with pgasync init, or use the program of that version")
+    }
+
+    fn with_advice(&self, failure: Failure) -> Failure {
+        if failure.exit() != Exit::Unreachable || failure.has_hint() {
+            return failure;
+        }
+        failure.hint(if self.is_named { CHECK_SERVER } else { HOW_TO_NAME_SERVER })
     }
 }
 

@@ -31,6 +31,26 @@ pub fn all() -> String {
     [client(), server(), ui()].join("\n")
 }
 
+/// A change of tables and types, which a database has once.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// The part that it belongs to: `client`, `server` or `ui`.
+    pub part: &'static str,
+    /// Its name, as in `async.migration`.
+    pub name: &'static str,
+    /// Its statements.
+    pub ddl: &'static str,
+}
+
+/// The migrations of all parts, in the order in which an installation runs them.
+pub fn migrations() -> impl Iterator<Item = Migration> {
+    let of = |part: &'static str, all: &Part| {
+        let migrations = all.migrations;
+        migrations.iter().map(move |(name, ddl)| Migration { part, name, ddl })
+    };
+    of("client", &CLIENT).chain(of("server", &SERVER)).chain(of("ui", &UI))
+}
+
 /// The texts that the engines depend on, with the placeholder of the fingerprint.
 pub(crate) fn texts() -> String {
     assemble(&CLIENT) + &assemble(&SERVER)

@@ -24,7 +24,7 @@ mod search_path_lint;
 #[cfg(test)]
 mod search_paths;
 
-pub use assemble::{all, client, server, ui};
+pub use assemble::{Migration, all, client, migrations, server, ui};
 pub use fingerprint::FINGERPRINT;
 
 /// The version that the installed schema reports in `async.control.version`.

@@ -95,7 +95,8 @@ async fn keeps_the_limit_on_starts<A: Engine, B: Engine>() {
     // The clock of a leader and that of the server may differ by a little.
     database
         .assert_holds(
-            "select count(*) = 6 and min(gap) >= '495 milliseconds'
+            "select count(*) = 6 and min(gap) >= '400 milliseconds'
+               and sum(gap) >= count(gap) * interval '500 milliseconds' - interval '100 milliseconds'
              from (
                select consumed - lag(consumed) over (order by consumed) as gap
                from async.task where concurrency_pool = 'limited'

@@ -1,56 +1,259 @@
 //! The examples of a page of the documentation run in order on one database.
 
-use pgasync_tests::Database;
+use std::fs;
+use std::path::Path;
 
-/// Before a block: it is not executed.
+use pgasync_tests::{Cluster, Database, Engine, RustEngine, SqlEngine, Target};
+
+/// Each page with examples says this.
+const PROMISE: &str = "Every example on this page is executed by the tests, in this order, on one database";
+
+/// Before a block: it is not executed. The reason follows.
 const SKIPPED: &str = "<!-- not executed: ";
 
-/// The blocks of a page that are executed, with their line numbers, and the reasons of the others.
-fn blocks(page: &str) -> (Vec<(usize, String)>, Vec<&str>) {
-    let (mut executed, mut reasons) = (Vec::new(), Vec::new());
+/// Before a block: it fails. The SQLSTATE follows.
+const RAISES: &str = "<!-- raises ";
+
+/// What the queries of the examples use at their targets.
+const AT_TARGETS: &str = "
+    create table orders (region text not null, amount numeric not null);
+    create table averages (region text not null, amount numeric not null);
+    create table days (day date primary key);
+    create table loaded (night date, region text, primary key (night, region));
+    create function refresh_totals() returns void language sql as 'select';
+    create function notify_partner(int) returns void language sql as 'select';
+    create function send_mail(int) returns void language sql as 'select';
+    create procedure load_orders(date, text) language sql as 'insert into loaded values ($1, $2)'";
+
+/// What a block of a page does.
+#[derive(Debug, PartialEq)]
+enum Expected<'a> {
+    Succeeds,
+    Raises(&'a str),
+    IsSkipped,
+}
+
+/// A block of SQL, and the number of the line on which it begins.
+#[derive(Debug, PartialEq)]
+struct Block<'a> {
+    line: usize,
+    sql: String,
+    expected: Expected<'a>,
+}
+
+fn blocks(page: &str) -> Vec<Block<'_>> {
+    let mut blocks = Vec::new();
     let mut before = "";
     let mut lines = page.lines().enumerate();
     while let Some((number, line)) = lines.next() {
         if line.trim() == "```sql" {
-            let block: Vec<&str> =
-                lines.by_ref().map(|(_, line)| line).take_while(|line| line.trim() != "```").collect();
-            match before.strip_prefix(SKIPPED) {
-                Some(reason) => reasons.push(reason),
-                None => executed.push((number + 1, block.join("\n"))),
-            }
+            let sql: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| line.trim() != "```").collect();
+            let sqlstate = before.strip_prefix(RAISES).and_then(|rest| rest.strip_suffix(" -->"));
+            let expected = match sqlstate {
+                Some(sqlstate) => Expected::Raises(sqlstate),
+                None if before.starts_with(SKIPPED) => Expected::IsSkipped,
+                None => Expected::Succeeds,
+            };
+            blocks.push(Block { line: number + 1, sql: sql.join("\n"), expected });
         }
         before = line;
     }
-    (executed, reasons)
+    blocks
 }
 
 #[test]
 fn blocks_of_sql_are_found_with_their_lines() {
-    let page =
-        "text\n```sql\nselect 1;\n```\n<!-- not executed: no server -->\n```sql\nselect 2\n```\n```sh\nls\n```\n";
-    assert_eq!(blocks(page), (vec![(2, "select 1;".to_owned())], vec!["no server -->"]));
+    let page = "text\n```sql\nselect 1;\n```\n<!-- not executed: no server -->\n```sql\nselect 2\n```\n```sh\nls\n```\n\
+                <!-- raises 22012 -->\n```sql\nselect 1/0\n```\n";
+    let block = |line, sql: &str, expected| Block { line, sql: sql.to_owned(), expected };
+    assert_eq!(
+        blocks(page),
+        [
+            block(2, "select 1;", Expected::Succeeds),
+            block(6, "select 2", Expected::IsSkipped),
+            block(13, "select 1/0", Expected::Raises("22012")),
+        ]
+    );
+}
+
+/// Runs the examples of a page of `docs`. `addresses` are the connection strings that the page
+/// shows, with the targets that stand for them.
+///
+/// # Panics
+/// When an example does not do what the page says, or the page has not as many examples.
+async fn run_page(database: &Database, name: &str, addresses: &[(&str, &Target)], examples: usize) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
+    let page = fs::read_to_string(path).unwrap_or_else(|error| panic!("docs/{name}: {error}"));
+    let words: Vec<&str> = page.split_whitespace().collect();
+    assert!(words.join(" ").contains(PROMISE), "docs/{name} says that its examples are executed");
+    for (shown, _) in addresses {
+        assert!(page.contains(shown), "docs/{name} has no {shown}");
+    }
+    let blocks = blocks(&page);
+    for Block { line, sql, expected } in &blocks {
+        let sql = addresses.iter().fold(sql.clone(), |sql, (shown, target)| sql.replace(shown, &target.conninfo()));
+        match expected {
+            Expected::IsSkipped => {}
+            Expected::Succeeds => {
+                let done = database.session().batch_execute(&sql).await;
+                done.unwrap_or_else(|error| panic!("docs/{name}:{line}: {error}\n{sql}"));
+            }
+            Expected::Raises(sqlstate) => {
+                let (raised, message) = database.refused(&sql).await;
+                assert_eq!(raised, *sqlstate, "docs/{name}:{line}: {message}\n{sql}");
+                // The example may have begun a transaction.
+                database.run("rollback").await;
+            }
+        }
+    }
+    let executed = blocks.iter().filter(|block| block.expected != Expected::IsSkipped).count();
+    assert_eq!(executed, examples, "examples of docs/{name}");
+}
+
+/// A target with what the examples use, and these orders.
+async fn target_with(orders: &[(&str, u32)]) -> Target {
+    let target = Target::create_on(&Cluster::shared()).await;
+    let rows = orders.iter().map(|(region, amount)| format!("; insert into orders values ('{region}', {amount})"));
+    let sql = AT_TARGETS.to_owned() + &rows.collect::<String>();
+    target.session().batch_execute(&sql).await.expect("an empty database takes the tables");
+    target
 }
 
 #[tokio::test]
 async fn the_examples_of_schedules_run() {
     let database = Database::create().await;
-    let (executed, reasons) = blocks(include_str!("../../../docs/schedules.md"));
-    for (line, block) in &executed {
-        let done = database.session().batch_execute(block).await;
-        done.unwrap_or_else(|error| panic!("docs/schedules.md:{line}: {error}\n{block}"));
-    }
-    assert!(executed.len() >= 6 && reasons.len() == 1, "{} blocks, skipped: {reasons:?}", executed.len());
+    run_page(&database, "schedules.md", &[], 7).await;
     database.assert_holds("select count(*) = 6 and bool_and(next_time > now()) from async.v_schedule").await;
 }
 
 #[tokio::test]
 async fn the_examples_of_receipts_run() {
     let database = Database::create().await;
-    let (executed, reasons) = blocks(include_str!("../../../docs/receipts.md"));
-    for (line, block) in &executed {
-        let done = database.session().batch_execute(block).await;
-        done.unwrap_or_else(|error| panic!("docs/receipts.md:{line}: {error}\n{block}"));
-    }
-    assert!(executed.len() == 4 && reasons.is_empty(), "{} blocks, skipped: {reasons:?}", executed.len());
+    run_page(&database, "receipts.md", &[], 4).await;
     database.assert_holds("select count(*) = 3 and bool_and(receipt) from async.task").await;
+}
+
+#[tokio::test]
+async fn the_examples_of_pushing_run() {
+    let database = Database::create().await;
+    let (reports, archive) = (target_with(&[]).await, target_with(&[]).await);
+    let addresses = [("host=db1 dbname=reports", &reports), ("host=db2 dbname=archive", &archive)];
+    let mut engine = RustEngine::attach(&database);
+    engine.lead().await;
+    run_page(&database, "pushing.md", &addresses, 12).await;
+
+    database.wait_for("select bool_and(processed is not null) from async.task where run_at is null").await;
+    for promised in [
+        "select bool_and(not failed) from async.task where run_at is null",
+        "select count(*) = 2 and count(distinct target) = 2 from async.task where source = 'vacuum'",
+        "select count(*) = 1000 from async.task where source = 'thousand'",
+        "select count(*) = 4 from async.task where source = 'nightly load'",
+        // The push that is a duplicate made no row; the third one has replaced the first.
+        "select array_agg(finish_status::text order by task_id) = array['CANCELED', null] from async.task
+         where unique_key = 'report'",
+    ] {
+        database.assert_holds(promised).await;
+    }
+    let sql = "select count(*) from loaded where night = '2026-11-28'";
+    let loaded: i64 = archive.session().query_one(sql, &[]).await.expect("the table is readable").get(0);
+    assert_eq!(loaded, 4);
+    engine.stop().await;
+}
+
+async fn run_retries<E: Engine>() {
+    let database = Database::create().await;
+    let warehouse = target_with(&[]).await;
+    let taken = "insert into days values ('2026-11-28')";
+    warehouse.session().batch_execute(taken).await.expect("the table is empty");
+    let mut engine = E::attach(&database);
+    engine.lead().await;
+    let addresses = [("host=db1 dbname=warehouse", &warehouse)];
+    run_page(&database, "retries.md", &addresses, 12).await;
+
+    database
+        .wait_for("select reason like 'waits for attempt 2 of 5 at %' from async.v_why_waiting where kind = 'deferred'")
+        .await;
+    for promised in [
+        "select count(*) = 3 and bool_and(finish_status = 'FINISHED' and attempt = 0) from async.task
+         where source = 'averages'",
+        // The attempts before the restart.
+        "select count(*) = 9 and count(*) filter (where a.error like '22012%') = 9 from async.attempt a
+         join async.task t using (task_id) where t.source = 'averages'",
+        "select count(*) = 0 from async.v_dead_task",
+    ] {
+        database.assert_holds(promised).await;
+    }
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn the_examples_of_retries_run() {
+    run_retries::<RustEngine>().await;
+}
+
+#[tokio::test]
+async fn the_examples_of_retries_run_on_the_sql_engine() {
+    run_retries::<SqlEngine>().await;
+}
+
+async fn run_results<E: Engine>() {
+    let database = Database::create().await;
+    let (north, south) = (target_with(&[("a", 1), ("a", 2), ("b", 4)]).await, target_with(&[("a", 8)]).await);
+    let addresses = [("host=db1 dbname=shop", &north), ("host=db2 dbname=shop", &south)];
+    let mut engine = E::attach(&database);
+    engine.lead().await;
+    run_page(&database, "results.md", &addresses, 13).await;
+
+    for promised in [
+        "select array_agg(array[shop, region, orders::text, amount::text] order by shop, region)
+         = array[['north', 'a', '2', '3'], ['north', 'b', '1', '4'], ['south', 'a', '1', '8']] from report",
+        "select r.row_count = 2 and not r.truncated and jsonb_array_length(r.rows) = 2
+         from async.task t cross join lateral async.get_result(t.task_id) r where t.source = 'sales'",
+        "select count(*) = 1 from async.task where failed",
+        // Nothing was pushed by the calls that were refused.
+        "select count(*) = 5 from async.task",
+    ] {
+        database.assert_holds(promised).await;
+    }
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn the_examples_of_results_run() {
+    run_results::<RustEngine>().await;
+}
+
+#[tokio::test]
+async fn the_examples_of_results_run_on_the_sql_engine() {
+    run_results::<SqlEngine>().await;
+}
+
+#[tokio::test]
+async fn the_examples_of_limits_run() {
+    let database = Database::create().await;
+    let (shop, archive) = (target_with(&[]).await, target_with(&[]).await);
+    let addresses = [("host=db1 dbname=shop", &shop), ("host=db2 dbname=archive", &archive)];
+    let mut engine = RustEngine::attach(&database);
+    engine.lead().await;
+    run_page(&database, "limits.md", &addresses, 11).await;
+
+    database
+        .assert_holds(
+            "select reason = 'its pool starts at most 10 tasks in 00:01:00, evenly spaced' from async.v_why_waiting
+             where concurrency_pool = 'mail'",
+        )
+        .await;
+    database.wait_for("select bool_and(processed is not null) from async.task where source = 'vacuum'").await;
+    for promised in [
+        "select count(*) = 2 and bool_and(not failed) from async.task where source = 'vacuum'",
+        // The size of 0 has held it back while later tasks were pushed.
+        "select h.finish_status = 'FINISHED' and h.consumed > max(m.entered) from async.task h, async.task m
+         where h.source = 'held' and m.source = 'mail' group by h.finish_status, h.consumed",
+        "select count(*) = 2 from async.v_schedule",
+        "select max_sessions = 2 from async.target where target = 'archive'",
+        "select count(*) = 0 from async.concurrency_pool where concurrency_pool = 'letters'",
+    ] {
+        database.assert_holds(promised).await;
+    }
+    engine.stop().await;
 }

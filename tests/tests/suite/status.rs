@@ -39,7 +39,7 @@ async fn status_is_healthy_while_a_leader_leads_and_no_target_is_lost() {
     database.wait_for("select count(*) = 1 from async.v_running_task where slot is not null").await;
     let (code, screen, _) = status(&conninfo, &[]);
     assert_eq!(code, Some(0), "{screen}");
-    for word in ["pgasync run leads, epoch 1", "1 of 20 workers busy", "Running longest"] {
+    for word in ["pgasync run leads, epoch 1", "1 of 20 workers busy; 0 tasks wait", "Running longest"] {
         assert!(screen.contains(word), "{word}: {screen}");
     }
     let (code, document_of_well) = document(&conninfo);
@@ -60,14 +60,72 @@ async fn status_is_healthy_while_a_leader_leads_and_no_target_is_lost() {
 }
 
 #[tokio::test]
+async fn ends_are_told_apart_and_failures_are_grouped() {
+    let database = Database::create().await;
+    database.configure(&json!({ "control": { "idle_sleep": 0.1 } })).await;
+    let mut engine = RustEngine::attach(&database);
+    engine.lead().await;
+    database
+        .run(
+            "select async.push_task(async.task(format('select 1/(%s - %s)', i, i), 'SELF')) from generate_series(1, 3) i;
+             select async.push_task(async.task('select pg_sleep(60)', 'SELF', manual_timeout => '10 ms'));
+             select async.push_task(async.task('select pg_sleep(60)', 'SELF', concurrency_pool => 'other', priority => 1))",
+        )
+        .await;
+    database
+        .wait_for("select count(*) = 1 from async.task where concurrency_pool = 'other' and consumed is not null")
+        .await;
+    database.run("select async.cancel(array(select task_id from async.task where concurrency_pool = 'other'))").await;
+    database.wait_for("select count(*) = 5 from async.task where processed is not null").await;
+    let (_, screen, _) = status(&database.conninfo(), &[]);
+    for text in ["last minute: 5 ended, 3 failed, 1 timed out, 1 canceled", "22012 division by zero"] {
+        assert!(screen.contains(text), "{text}: {screen}");
+    }
+    let (_, document) = document(&database.conninfo());
+    assert_eq!(document["failures"][0]["tasks"], json!(3));
+    assert_eq!(document["failures"][0]["sqlstate"], json!("22012"));
+    assert_eq!(document["last_seconds"]["ended"], document["last_minute"]["ended"]);
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_standby_is_shown_before_and_after_the_loss_of_the_leader() {
+    let database = Database::create().await;
+    let run = |arguments: &[&str]| {
+        let conninfo = database.conninfo();
+        let mut command = Command::new("pgasync");
+        command.args(["run", "--log", "error", "--server", &conninfo]).args(arguments);
+        command.spawn().expect("./dev puts pgasync on PATH")
+    };
+    let mut leader = run(&[]);
+    database.wait_for("select leads from async.v_leader").await;
+    let mut standby = run(&["--standby"]);
+    database.wait_for("select standbys = 1 from async.v_leader").await;
+    let (_, screen, _) = status(&database.conninfo(), &[]);
+    assert!(screen.contains("1 on standby"), "{screen}");
+    leader.kill().expect("it runs");
+    leader.wait().expect("it was killed");
+    database.wait_for("select not leads from async.v_leader").await;
+    database.run("select async.push_task(async.task('select 1', 'SELF'))").await;
+    let (code, screen, _) = status(&database.conninfo(), &[]);
+    assert_eq!(code, Some(1));
+    for text in ["no leader; a standby takes over within 10 s", "no orchestrator leads: a standby takes over"] {
+        assert!(screen.contains(text), "{text}: {screen}");
+    }
+    database.wait_for("select leads and standbys = 0 from async.v_leader").await;
+    standby.kill().expect("it runs");
+    standby.wait().expect("it was killed");
+}
+
+#[tokio::test]
 async fn status_without_a_schema_names_the_remedy() {
     let scratch = Scratch::empty(&Cluster::shared()).await;
     let (code, stdout, stderr) = status(&scratch.conninfo(), &[]);
-    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert_eq!((code, stdout.as_str()), (Some(7), ""));
     assert!(stderr.contains("pgasync init"), "{stderr}");
     let (code, _, stderr) = status("host=127.0.0.1 port=1", &["--json"]);
-    assert_eq!(code, Some(1));
-    assert!(stderr.contains("name the server with --server"), "{stderr}");
+    assert_eq!(code, Some(6));
+    assert!(stderr.contains("is Postgres running there") && !stderr.contains("--server"), "{stderr}");
 }
 
 #[tokio::test]
@@ -89,10 +147,55 @@ async fn the_connection_string_may_stand_in_a_file() {
     let path = |file: &std::path::Path| file.to_str().expect("UTF-8").to_owned();
     assert!(run(&["--server-file", &path(&file)]).1.contains("NO LEADER"));
     let (code, _, stderr) = run(&["--server-file", &path(&empty)]);
-    assert!(code == Some(1) && stderr.contains("it has no connection string"), "{code:?} {stderr}");
+    assert!(code == Some(2) && stderr.contains("it has no connection string"), "{code:?} {stderr}");
     let (code, _, stderr) = run(&["--server-file", &path(&folder.join("none"))]);
-    assert!(code == Some(1) && stderr.contains("none"), "{code:?} {stderr}");
+    assert!(code == Some(2) && stderr.contains("none"), "{code:?} {stderr}");
     let (code, _, stderr) = run(&["--server-file", "x", "--server", "y"]);
     assert!(code == Some(2) && stderr.contains("cannot be used with"), "{code:?} {stderr}");
     std::fs::remove_dir_all(&folder).expect("it is removed");
+}
+
+#[tokio::test]
+async fn a_screen_fits_60_and_200_columns() {
+    let database = Database::create().await;
+    let name = "a target with a name that takes more than sixty columns of any terminal";
+    database.configure(&json!({"targets": [{"target": name, "connection_string": "host=127.0.0.1 port=1"}]})).await;
+    database.run(&format!("select async.push_task(async.task('select 1', '{name}'))")).await;
+    for columns in [60, 200] {
+        let ran = Command::new("pgasync")
+            .args(["status", "--server", &database.conninfo()])
+            .env("COLUMNS", columns.to_string())
+            .output()
+            .expect("./dev puts pgasync on PATH");
+        let text = String::from_utf8_lossy(&ran.stdout).into_owned();
+        let tables = text.lines().filter(|line| line.starts_with(['│', '┌', '└', '╞']));
+        let longest = tables.map(|line| line.chars().count()).max().unwrap_or(0);
+        assert!(longest > 0 && longest <= columns, "{columns}: {longest}\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_watched_status_goes_on_when_the_server_does_not_answer() {
+    let mut process = Command::new("pgasync")
+        .args(["status", "--watch=250ms", "--server", "host=127.0.0.1 port=1 dbname=x"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("./dev puts pgasync on PATH");
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(process.stdout.take().expect("it is piped")));
+    let refused = lines.map(|line| line.expect("UTF-8")).filter(|line| line.contains("Connection refused"));
+    assert_eq!(refused.take(3).count(), 3, "it looks again");
+    assert!(pgasync_tests::send(pgasync_tests::Signal::Interrupt, i32::try_from(process.id()).expect("small")));
+    assert_eq!(process.wait().expect("it ends").code(), Some(0));
+
+    let database = Database::create().await;
+    let mut process = Command::new("pgasync")
+        .args(["status", "-w", "--server", &database.conninfo()])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("./dev puts pgasync on PATH");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(process.stdout.take().expect("it is piped")));
+    let screens = lines.by_ref().map(|line| line.expect("UTF-8")).filter(|line| line.contains("NO LEADER"));
+    assert_eq!(screens.take(2).count(), 2, "it draws again");
+    assert!(pgasync_tests::send(pgasync_tests::Signal::Interrupt, i32::try_from(process.id()).expect("small")));
+    assert_eq!(process.wait().expect("it ends").code(), Some(0));
 }

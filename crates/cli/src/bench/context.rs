@@ -7,12 +7,13 @@ use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use pgasync_pg::{ConnectionSettings, Session};
 
+use super::arguments::{BenchArgs, Scenario};
 use super::reference::{Reference, ReferenceRate};
 use super::report::{Machine, Report};
 use super::results::{Case, Results};
 use super::{cpu, databases};
-use crate::args::{BenchArgs, EngineName, Scenario};
-use crate::server::{HOW_TO_NAME_SERVER, error_text};
+use crate::args::EngineName;
+use crate::server::error_text;
 
 /// Connections of the server that a measurement needs beside those of the workers.
 const OTHER_CONNECTIONS: i64 = 16;
@@ -39,9 +40,9 @@ pub(super) struct Bench<'a> {
 impl<'a> Bench<'a> {
     /// Checks that the server permits the benchmark. Changes nothing.
     pub(super) async fn prepare(options: &'a BenchArgs) -> anyhow::Result<Self> {
-        let cluster = options.server.settings()?;
-        let administrator =
-            cluster.connect().await.map_err(|error| anyhow::anyhow!("{error}\n  {HOW_TO_NAME_SERVER}"))?;
+        let server = options.server.open()?;
+        let administrator = server.connect().await?;
+        let cluster = server.settings;
         databases::check_server(&administrator).await?;
         let sql = "select pg_backend_pid(), current_setting('server_version'),
             current_setting('max_connections')::bigint - (select count(*) from pg_stat_activity where datname is not null)";

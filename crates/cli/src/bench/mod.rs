@@ -3,6 +3,7 @@
 //! A [`Scenario`] measures, and adds [`results`]. The tables, the JSON document and the plot show
 //! any result, and know no scenario.
 
+mod arguments;
 mod context;
 mod cpu;
 mod databases;
@@ -28,8 +29,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
+pub(crate) use self::arguments::{BenchArgs, Scenario};
 use self::context::Bench;
-use crate::args::{BenchArgs, Scenario};
 use crate::print;
 
 /// The exit code after SIGINT, as shells have it.

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
+use super::arguments::Scenario;
 use super::report::Report;
 use super::results::Measured;
-use crate::args::Scenario;
 
 const WIDTH: f64 = 460.0;
 const HEIGHT: f64 = 340.0;

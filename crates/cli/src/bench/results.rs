@@ -4,7 +4,7 @@ use std::fmt::{Display, Formatter, Result as FmtResult};
 
 use serde_json::{Map, Value};
 
-use crate::args::Scenario;
+use super::arguments::Scenario;
 
 /// The circumstances of a measurement, for example `8 workers`.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,9 +3,9 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use super::arguments::Scenario;
 use super::report::Report;
 use super::results::Measured;
-use crate::args::Scenario;
 
 impl Report {
     pub(super) fn to_text(&self) -> String {

@@ -8,19 +8,40 @@ use serde_json::{Value, json};
 use super::Status;
 
 pub(super) fn json(status: &Status) -> Value {
-    let Statistics { leader, workers, workers_busy, last_minute, last_hour, pools, targets, waiting, running } =
-        &status.statistics;
+    let Statistics {
+        leader,
+        workers,
+        workers_busy,
+        last_seconds,
+        last_minute,
+        last_hour,
+        pools,
+        targets,
+        waiting,
+        running,
+        failures,
+        waiting_tasks,
+    } = &status.statistics;
     json!({
+        "format": 1,
         "ok": status.is_healthy(),
         "server": status.server,
         "leader": {
             "leads": leader.leads, "engine": leader.engine, "epoch": leader.epoch.map(|epoch| epoch.0),
             "pid": leader.pid, "host": leader.host, "application": leader.application, "since": time(leader.since),
             "quiet": seconds(leader.quiet), "enabled": leader.enabled, "paused": leader.paused,
+            "standbys": leader.standbys, "takeover_grace": seconds(leader.takeover_grace),
         },
         "workers": { "busy": workers_busy, "max": workers },
+        "waiting_tasks": waiting_tasks,
+        "last_seconds": period(last_seconds),
         "last_minute": period(last_minute),
         "last_hour": period(last_hour),
+        "failures": failures.iter().map(|failure| json!({
+            "target": failure.target, "finish_status": failure.finish_status, "sqlstate": failure.sqlstate,
+            "message": failure.message, "tasks": failure.tasks, "last_failed": time(failure.last_failed),
+            "last_task_id": failure.last_task.0,
+        })).collect::<Vec<_>>(),
         "pools": pools.iter().map(|pool| json!({
             "concurrency_pool": pool.pool, "running": pool.running, "max_workers": pool.max_workers,
             "waiting": pool.waiting, "more": pool.more, "waiting_for": seconds(pool.waiting_for),

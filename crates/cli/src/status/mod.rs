@@ -2,13 +2,13 @@
 
 mod document;
 mod screen;
+mod watch;
 
-use std::process::ExitCode;
+use pgasync_store::{LogLine, Statistics, TargetState};
 
-use anyhow::anyhow;
-use pgasync_store::{CallError, Client, LogLine, ReadError, Statistics, TargetState};
-
-use crate::args::StatusArgs;
+use crate::args::{StatusArgs, StatusFormat};
+use crate::failure::{Exit, Failure};
+use crate::server::Server;
 
 const WARNINGS_MAX: u32 = 5;
 
@@ -19,38 +19,32 @@ struct Status {
     warnings: Vec<LogLine>,
 }
 
-/// The exit code is a failure when no orchestrator leads, or a target is lost.
-pub(crate) async fn run(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
-    let settings = arguments.server.settings()?;
-    let server = settings.describe();
-    let client = Client::with_sessions(settings, 1, crate::server::PATIENCE);
-    let status = Status {
-        server,
-        statistics: client.statistics().await.map_err(explain)?,
-        warnings: client.warnings(WARNINGS_MAX).await.map_err(explain)?,
-    };
-    crate::print::write(&if arguments.json {
+/// The answer is negative when no orchestrator leads, or a target is lost.
+pub(crate) async fn run(arguments: &StatusArgs) -> Result<Exit, Failure> {
+    let server = arguments.server.open()?;
+    if let Some(interval) = arguments.watch {
+        return watch::run(&server, interval).await;
+    }
+    let read = read(&server).await;
+    let status = server.explained(read).await?;
+    crate::print::write(&if arguments.json || arguments.output == StatusFormat::Json {
         format!("{:#}\n", document::json(&status))
     } else {
         format!("{}\n", screen::Screen(&status))
     })?;
-    Ok(if status.is_healthy() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if status.is_healthy() { Exit::Done } else { Exit::Negative })
+}
+
+async fn read(server: &Server) -> Result<Status, Failure> {
+    Ok(Status {
+        server: server.settings.describe(),
+        statistics: server.client.statistics().await?,
+        warnings: server.client.warnings(WARNINGS_MAX).await?,
+    })
 }
 
 impl Status {
     fn is_healthy(&self) -> bool {
         self.statistics.leader.leads && self.statistics.targets.iter().all(|target| target.state != TargetState::Lost)
     }
-}
-
-fn explain(error: ReadError) -> anyhow::Error {
-    let advice = match (&error, error.sqlstate()) {
-        (ReadError::Failed(CallError::Unreachable { .. }), _) => crate::server::HOW_TO_NAME_SERVER,
-        (_, Some("42P01" | "42703" | "3F000" | "42883")) => {
-            "the schema async is missing, or older than this program: pgasync init installs or upgrades it"
-        }
-        (ReadError::NotAllowed(_), _) => "the owner of the schema allows it with: select async.grant_admin('role')",
-        _ => return error.into(),
-    };
-    anyhow!("{error}\n  {advice}")
 }

@@ -5,18 +5,20 @@ use std::fmt::{Display, Formatter, Result as FmtResult};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use pgasync_core::Span;
-use pgasync_store::{LeaderStatistics, PoolStatistics, TargetState};
+use pgasync_store::{LeaderStatistics, Period, PoolStatistics, Statistics, TargetState};
 
 use super::Status;
 use super::document::time;
+use crate::output::short_span;
+use crate::output::terminal;
 use crate::visible;
-
-const WIDTH: u16 = 110;
 
 /// The number of rows of a table that are shown. Further rows are only counted.
 const ROWS_MAX: usize = 12;
 
 const RUNNING_ROWS_MAX: usize = 5;
+
+const FAILURE_ROWS_MAX: usize = 5;
 
 pub(super) struct Screen<'a>(pub(super) &'a Status);
 
@@ -24,19 +26,24 @@ impl Display for Screen<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
         let statistics = &self.0.statistics;
         writeln!(f, "{}: {}", self.0.server, leader(&statistics.leader))?;
-        let (minute, hour) = (&statistics.last_minute, &statistics.last_hour);
         writeln!(
             f,
-            "{} of {} workers busy; last minute: {} ended ({:.1} a second), {} failed; last hour: {} ended, {} failed",
+            "{} of {} workers busy; {} tasks wait{}",
             statistics.workers_busy,
             statistics.workers,
-            minute.ended,
-            minute.ended_per_second,
-            minute.failed,
-            hour.ended,
-            hour.failed,
+            statistics.waiting_tasks,
+            drained_in(statistics),
+        )?;
+        let seconds = &statistics.last_seconds;
+        writeln!(
+            f,
+            "last 5 s: {:.1} a second; last minute: {}; last hour: {}",
+            seconds.ended_per_second,
+            ends(&statistics.last_minute),
+            ends(&statistics.last_hour),
         )?;
         self.write_trouble(f)?;
+        self.write_failures(f)?;
         self.write_waiting(f)?;
         self.write_pools(f)?;
         self.write_running(f)?;
@@ -53,6 +60,17 @@ impl Screen<'_> {
             [target.target.clone(), target.state.as_str().to_owned(), since, error.to_owned()]
         });
         write_table(f, "Targets in trouble", ["target", "state", "since", "error"], &[], rows.collect(), ROWS_MAX)
+    }
+
+    fn write_failures(&self, f: &mut Formatter<'_>) -> FmtResult {
+        let rows = self.0.statistics.failures.iter().map(|failure| {
+            let last = time(failure.last_failed).unwrap_or_default();
+            let error = [failure.sqlstate.clone().unwrap_or_default(), failure.message.clone()].join(" ");
+            let task = failure.last_task.to_string();
+            [failure.target.clone(), failure.finish_status.clone(), failure.tasks.to_string(), last, task, error]
+        });
+        let header = ["target", "status", "tasks", "last", "last task", "error"];
+        write_table(f, "Failures of the last 24 hours", header, &[2, 4], rows.collect(), FAILURE_ROWS_MAX)
     }
 
     fn write_waiting(&self, f: &mut Formatter<'_>) -> FmtResult {
@@ -101,8 +119,14 @@ impl Screen<'_> {
 
 fn leader(leader: &LeaderStatistics) -> String {
     if !leader.leads {
-        let disabled = if leader.enabled { "" } else { "; async.control.enabled is false" };
-        return format!("NO LEADER{disabled}");
+        if !leader.enabled {
+            return "NO LEADER; async.control.enabled is false".to_owned();
+        }
+        return match (leader.standbys, leader.takeover_grace) {
+            (0, _) => "NO LEADER; start one with pgasync run or call async.main()".to_owned(),
+            (_, None) => "no leader; a standby takes over".to_owned(),
+            (_, grace) => format!("no leader; a standby takes over within {}", length(grace)),
+        };
     }
     let engine = match leader.engine.as_deref() {
         Some("rust") => "pgasync run",
@@ -115,12 +139,39 @@ fn leader(leader: &LeaderStatistics) -> String {
     words.extend(leader.pid.map(|pid| format!("backend {pid}")));
     words.extend(leader.host.as_ref().map(|host| format!("from {host}")));
     words.extend(time(leader.since).map(|since| format!("since {since}")));
+    if leader.standbys > 0 {
+        words.push(format!("{} on standby", leader.standbys));
+    }
     if !leader.enabled {
         words.push("STOPPING".to_owned());
     } else if leader.paused {
         words.push("PAUSED".to_owned());
     }
     words.join(", ")
+}
+
+/// The ends of a period. Every task that did not finish counts once.
+fn ends(period: &Period) -> String {
+    let failed = period.failed - period.canceled - period.timed_out;
+    let counts = [(failed, "failed"), (period.timed_out, "timed out"), (period.canceled, "canceled")];
+    let mut text = format!("{} ended", period.ended);
+    for (count, word) in counts {
+        if count > 0 {
+            text += &format!(", {count} {word}");
+        }
+    }
+    text
+}
+
+/// When no task waits any more, at the rate of the last five seconds and without further pushes.
+fn drained_in(statistics: &Statistics) -> String {
+    let rate = statistics.last_seconds.ended_per_second;
+    if statistics.waiting_tasks == 0 || rate <= 0.0 {
+        return String::new();
+    }
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an estimate")]
+    let seconds = (statistics.waiting_tasks as f64 / rate) as i64;
+    format!(", done in {}", length(Some(Span::seconds(seconds))))
 }
 
 fn write_table<const N: usize>(
@@ -136,7 +187,7 @@ fn write_table<const N: usize>(
     }
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(WIDTH).set_header(header);
+    table.set_width(terminal::width()).set_header(header);
     for number in numbers {
         table.column_mut(*number).into_iter().for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     }
@@ -155,26 +206,6 @@ fn count(number: i64, more: bool) -> String {
     format!("{number}{}", if more { "+" } else { "" })
 }
 
-/// A length of time in its two largest units.
 fn length(span: Option<Span>) -> String {
-    let Some(span) = span else { return String::new() };
-    let seconds = span.as_micros() / 1_000_000;
-    match seconds {
-        ..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} m {} s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{} h {} m", seconds / 3_600, seconds % 3_600 / 60),
-        86_400.. => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lengths_are_short() {
-        for (seconds, text) in [(0, "0 s"), (61, "1 m 1 s"), (7_260, "2 h 1 m"), (90_000, "1 d 1 h")] {
-            assert_eq!(length(Some(Span::seconds(seconds))), text);
-        }
-    }
+    span.map_or_else(String::new, short_span)
 }

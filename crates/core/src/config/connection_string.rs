@@ -5,9 +5,9 @@
 //! repeats a string, because it may contain a password.
 //!
 //! `async.parse_conninfo` is the same parser in SQL, and `configure` must give the same answer on
-//! both engines. So the parser accepts each string that some version of libpq accepts, unknown keys
-//! included. `pgasync-pg`, which connects, accepts only options that it honours. It does IO, so the
-//! core cannot use it.
+//! both engines. So the parser accepts each string that some version of libpq accepts, and the check
+//! each key that some version knows. `pgasync-pg`, which connects, accepts only options that it
+//! honours. It does IO, so the core cannot use it.
 
 use std::collections::BTreeMap;
 
@@ -20,11 +20,72 @@ pub(super) type Settings = BTreeMap<String, String>;
 const URI_FORM: &str = "a connection URI: postgresql://user:password@host:port/dbname?key=value";
 const PAIRS_FORM: &str = "key=value pairs, values with spaces in single quotes";
 
+/// The keys that some version of libpq from 11 to 18 knows, in order.
+const KEYS: [&str; 54] = [
+    "application_name",
+    "authtype",
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "dbname",
+    "fallback_application_name",
+    "gssdelegation",
+    "gssencmode",
+    "gsslib",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "krbsrvname",
+    "load_balance_hosts",
+    "max_protocol_version",
+    "min_protocol_version",
+    "oauth_client_id",
+    "oauth_client_secret",
+    "oauth_issuer",
+    "oauth_scope",
+    "options",
+    "passfile",
+    "password",
+    "port",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "requiressl",
+    "scram_client_key",
+    "scram_server_key",
+    "service",
+    "servicefile",
+    "ssl_max_protocol_version",
+    "ssl_min_protocol_version",
+    "sslcert",
+    "sslcertmode",
+    "sslcompression",
+    "sslcrl",
+    "sslcrldir",
+    "sslkey",
+    "sslkeylogfile",
+    "sslmode",
+    "sslnegotiation",
+    "sslpassword",
+    "sslrootcert",
+    "sslsni",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "tty",
+    "user",
+];
+
 /// Checks a connection string of either form. The error describes the expected form.
 pub(super) fn check(text: &str) -> Result<(), &'static str> {
     let settings = settings(text)?;
     if settings.get("password").is_some_and(|password| password == MASK) {
         return Err("a connection string with the password itself, not with the mask that stands for one");
+    }
+    if settings.keys().any(|key| KEYS.binary_search(&key.as_str()).is_err()) {
+        return Err("a connection string of keys that libpq knows, a password with spaces in single quotes");
     }
     let has_reference = |value: &str| value.contains("${ENV:") || value.contains("${FILE:");
     if settings.iter().any(|(key, value)| has_reference(value) && !(key == "password" && is_reference(value))) {
@@ -195,7 +256,7 @@ const fn is_blank(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Settings, check, references_secret, settings};
+    use super::{KEYS, Settings, check, references_secret, settings};
 
     /// The settings that are written as `key=value`, separated by `|`.
     fn pairs_of(text: &str) -> Settings {
@@ -252,13 +313,13 @@ mod tests {
             " ",
             "dbname=a",
             "dbname = a\thost='b c' password='it\\'s'",
-            "a=",
-            "a= b=c",
-            "a='b'c=d",
+            "user=",
+            "user= host=c",
+            "user='b'host=d",
             "password=*****",
             "password=**** password=other",
             "postgres://",
-            "postgresql://u:p@h:1,[::1]:2/db?sslmode=require&x=",
+            "postgresql://u:p@h:1,[::1]:2/db?sslmode=require&application_name=",
             "postgresql://u%40:p%2F@h/",
             "postgresql://a@b@c/d",
         ] {
@@ -303,14 +364,19 @@ mod tests {
     }
 
     #[test]
+    fn the_keys_are_in_order_for_the_search() {
+        assert!(KEYS.is_sorted() && KEYS.iter().all(|key| check(&format!("{key}=x")) == Ok(())));
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         for text in [
             "x",
             "=x",
             "1a=x",
-            "a='open",
-            "a=b c",
-            "a='b'c",
+            "user='open",
+            "user=b c",
+            "user='b'c",
             "password=****",
             "password='****'",
             "postgresql://u:****@h/",
@@ -323,6 +389,10 @@ mod tests {
             "postgresql://h/?a=b=c",
             "postgresql://[::1/",
             "postgresql://a]b/",
+            "host=h conect_timeout=3",
+            "Host=h",
+            "password=two words=x",
+            "postgresql://h/?aplication_name=x",
         ] {
             assert!(check(text).is_err(), "{text}");
         }

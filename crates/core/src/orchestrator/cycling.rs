@@ -42,7 +42,7 @@ impl Orchestrator {
         // Pools and targets of which nothing runs and for which no task waits are forgotten.
         let (plan, occupancy) = (&scheduler.plan, scheduler.tracked.occupancy());
         scheduler.claims_ahead.forget(|pool: &PoolName| plan.has_pool(pool) || occupancy.of(pool).slots > 0);
-        scheduler.sessions.forget_unused(&mut scheduler.plan);
+        scheduler.sessions.forget_unused(&mut scheduler.plan, scheduler.cx.settings());
         if overdue.is_empty() {
             scheduler.sweep.finished();
         } else {

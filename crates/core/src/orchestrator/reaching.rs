@@ -24,7 +24,8 @@ impl Scheduler {
     }
 
     /// Connects once to see whether a target that failed is back, or whether a target that was
-    /// never met can be reached, if a task waits for it.
+    /// never met can be reached, if a task waits for it. A configured target that failed is probed
+    /// without a task too, so that its state is known before the next push.
     pub(super) fn probe(&mut self, target: &TargetName) {
         let probe = self.sessions.probe(target, self.cx.monotonic());
         if probe == Probe::Contact {
@@ -42,6 +43,12 @@ impl Scheduler {
             } else {
                 self.sessions.probe_later(target, &mut self.cx);
             }
+        } else if probe == Probe::Connect
+            && self.launches()
+            && self.cx.settings().targets.contains_key(target)
+            && self.sessions.may_look(target, &mut self.cx)
+        {
+            self.sessions.connect(target, &mut self.cx);
         }
         self.fail_impatient(target);
     }

@@ -1,7 +1,10 @@
 //! The calls of a client of the task table: short, and over a pool of sessions.
 
 mod configure;
+mod details;
 mod error;
+mod find;
+mod installation;
 mod latch;
 mod pool;
 mod pull;
@@ -23,18 +26,22 @@ use pgasync_pg::types::{ToSql, Type};
 use pgasync_pg::{ConnectionSettings, Row};
 
 pub use self::configure::ConfigureError;
+pub use self::details::{EndedAttempt, OpenRequest, TaskDetails};
 pub use self::error::{CallError, Refusal};
+pub use self::find::{FoundTask, TaskFilter};
+pub use self::installation::Installation;
 pub use self::latch::LatchError;
 use self::pool::{Attempts, Manager};
 pub use self::pull::{TakeError, TakenTask};
 pub use self::push::{Batch, PushError, RunType};
-pub use self::push_options::{KeyUntil, OnConflict, Push, Pushed, UniqueKey};
+pub use self::push_options::{KeyUntil, OnConflict, Push, Pushed, UniqueKey, push_json_in};
 pub use self::read::{LogLine, ReadError, TaskStatus};
 pub use self::request::{RequestError, RequestReceipt, RestartError};
 pub use self::result::TaskResult;
 pub use self::schedule::{NewSchedule, ScheduleError};
 pub use self::statistics::{
-    LeaderStatistics, Period, PoolStatistics, RunningTask, Statistics, TargetState, TargetStatistics, WaitingLane,
+    Failure, LeaderStatistics, Period, PoolStatistics, RunningTask, Statistics, TargetState, TargetStatistics,
+    WaitingLane,
 };
 pub use self::task::NewTask;
 pub use self::wait::WaitError;

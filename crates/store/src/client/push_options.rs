@@ -2,6 +2,7 @@
 
 use pgasync_core::{PoolName, TargetName, TaskId, Timestamp};
 use pgasync_pg::types::{ToSql, Type};
+use pgasync_pg::{Row, Session};
 use serde_json::Value;
 
 use super::error::CallError;
@@ -84,6 +85,20 @@ pub struct Pushed {
     pub task: Option<TaskId>,
     /// Whether another task has its unique key, so that nothing was pushed.
     pub duplicate: bool,
+}
+
+/// Pushes the objects of a JSON array, whose keys are the options of `async.push`, as part of the
+/// transaction that is open in a session of the caller. Returns a result for each, in order.
+///
+/// # Errors
+/// When the server refuses an element, which the message counts from 1 in this array; or when the
+/// session is lost.
+pub async fn push_json_in(session: &Session, tasks: &Value) -> Result<Vec<Pushed>, PushError> {
+    let sql = "select p.task_id, p.duplicate from async.push_many($1) p";
+    let rows = session.query_typed(sql, &[(tasks, Type::JSONB)]).await;
+    let rows = rows.map_err(|error| CallError::of("pushing tasks", &error))?;
+    let pushed = |row: &Row| Pushed { task: row.get::<_, Option<i64>>(0).map(TaskId), duplicate: row.get(1) };
+    Ok(rows.iter().map(pushed).collect())
 }
 
 impl Push {

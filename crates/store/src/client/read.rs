@@ -140,7 +140,7 @@ pub(super) fn status(row: &Row) -> Option<TaskStatus> {
     })
 }
 
-fn phase(label: &str) -> Option<RowState> {
+pub(super) fn phase(label: &str) -> Option<RowState> {
     match label {
         "READY" => Some(RowState::Ready),
         "RUNNING" => Some(RowState::Running),

@@ -10,6 +10,16 @@ use crate::wire::{WireInterval, WireTimestamp};
 /// The number of running tasks that are returned.
 const RUNNING_MAX: usize = 20;
 
+/// The number of groups of failures that are returned.
+const FAILURES_MAX: usize = 20;
+
+/// The predicates are those of the partial indexes of the queue.
+const WAITING_TASKS: &str = "select
+    (select count(*) from async.task where consumed is null and processed is null and yielded is null
+        and eligible_when is null and query is not null)
+    + (select count(*) from async.task where consumed is null and processed is null and yielded is null
+        and eligible_when is null and query is null and tracked is distinct from true)";
+
 const OPERATION: &str = "reading statistics";
 
 const PERIODS: &str = "select entered, ended, finished, failed, canceled, timed_out, ended_per_second from async.v_throughput order by period";
@@ -23,6 +33,8 @@ pub struct Statistics {
     pub workers: i32,
     /// The number of busy workers.
     pub workers_busy: i64,
+    /// Tasks of the last five seconds.
+    pub last_seconds: Period,
     /// Tasks of the last minute.
     pub last_minute: Period,
     /// Tasks of the last hour.
@@ -35,6 +47,11 @@ pub struct Statistics {
     pub waiting: Vec<WaitingLane>,
     /// The tasks that have run longest, at most 20.
     pub running: Vec<RunningTask>,
+    /// The largest groups of failures, at most 20.
+    pub failures: Vec<Failure>,
+    /// The number of READY tasks that are neither deferred nor offered. Counting a million takes some
+    /// tenths of a second.
+    pub waiting_tasks: i64,
 }
 
 /// The leader, or the last one.
@@ -60,6 +77,29 @@ pub struct LeaderStatistics {
     pub enabled: bool,
     /// `async.control.paused`.
     pub paused: bool,
+    /// The number of standbys that are connected.
+    pub standbys: i32,
+    /// How long a standby waits for the lost leader to return.
+    pub takeover_grace: Option<Span>,
+}
+
+/// Failed and timed out tasks of the last 24 hours with the same target, status and error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Their target.
+    pub target: String,
+    /// Their status.
+    pub finish_status: String,
+    /// The SQLSTATE of their error, if it has one.
+    pub sqlstate: Option<String>,
+    /// The first line of their error, with N for each number.
+    pub message: String,
+    /// Their number.
+    pub tasks: i64,
+    /// When the last of them ended.
+    pub last_failed: Option<Timestamp>,
+    /// The one with the largest id.
+    pub last_task: TaskId,
 }
 
 /// The tasks of a period.
@@ -213,16 +253,25 @@ impl Client {
         let waiting = read("select * from async.v_why_waiting").await?;
         let sql = format!("select * from async.v_running_task limit {RUNNING_MAX}");
         let running = read(&sql).await?;
+        let sql = format!(
+            "select target, finish_status::text, sqlstate, message, tasks, last_failed, last_task_id
+             from async.v_failure limit {FAILURES_MAX}"
+        );
+        let failures = read(&sql).await?;
+        let counted = read(WAITING_TASKS).await?;
         Ok(Statistics {
             leader: rows.first().map_or_else(LeaderStatistics::none, LeaderStatistics::read),
             workers: rows.first().map_or(0, |row| row.get("workers")),
             workers_busy: rows.first().map_or(0, |row| row.get("busy")),
-            last_minute: periods.first().copied().unwrap_or_default(),
-            last_hour: periods.get(1).copied().unwrap_or_default(),
+            last_seconds: periods.first().copied().unwrap_or_default(),
+            last_minute: periods.get(1).copied().unwrap_or_default(),
+            last_hour: periods.get(2).copied().unwrap_or_default(),
             pools: pools.iter().map(pool).collect(),
             targets: targets.iter().map(target).collect(),
             waiting: waiting.iter().map(lane).collect(),
             running: running.iter().map(running_task).collect(),
+            failures: failures.iter().map(failure).collect(),
+            waiting_tasks: counted.first().map_or(0, |row| row.get(0)),
         })
     }
 }
@@ -240,6 +289,8 @@ impl LeaderStatistics {
             quiet: None,
             enabled: false,
             paused: false,
+            standbys: 0,
+            takeover_grace: None,
         }
     }
 
@@ -255,6 +306,8 @@ impl LeaderStatistics {
             quiet: span(row, "quiet"),
             enabled: row.get("enabled"),
             paused: row.get("paused"),
+            standbys: row.get("standbys"),
+            takeover_grace: span(row, "takeover_grace"),
         }
     }
 }
@@ -321,6 +374,18 @@ fn running_task(row: &Row) -> RunningTask {
         pool: row.get("concurrency_pool"),
         running_for: span(row, "running_for").unwrap_or(Span::ZERO),
         slot: row.get("slot"),
+    }
+}
+
+fn failure(row: &Row) -> Failure {
+    Failure {
+        target: row.get("target"),
+        finish_status: row.get("finish_status"),
+        sqlstate: row.get("sqlstate"),
+        message: row.get::<_, Option<String>>("message").unwrap_or_default(),
+        tasks: row.get("tasks"),
+        last_failed: time(row, "last_failed"),
+        last_task: TaskId(row.get("last_task_id")),
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) use run_on;
 mod answers;
 mod cancel_and_timeout;
 mod clients;
+mod configuration_parts;
 mod configure;
 mod dead_hosts;
 mod defer_and_pause;

@@ -123,6 +123,11 @@ async fn a_client_pushes_reads_finishes_cancels_defers_restarts_and_pulls<E: Eng
         "select async.finish_internal(array[1], 'FINISHED', null, null, null)",
         "select async.grant_client('postgres')",
         "select async.write_off_session(1)",
+        "select async.set_target('there')",
+        "select async.retire_target('there')",
+        "select async.set_pool('p', 1)",
+        "select async.set_control('{}')",
+        "select async.configuration()",
         "truncate async.task",
     ] {
         let refused = code(&session, sql).await;
@@ -142,6 +147,10 @@ async fn an_administrator_configures_pauses_and_watches_without_reading_a_passwo
         "select async.push_task(async.task('select 1', 'there'))",
         "select async.configure('{\"control\": {\"workers\": 5}}')",
         "update async.control set paused = true; update async.control set paused = false, enabled = true",
+        "select async.set_target('there', '{\"max_workers\": 4}')",
+        "select async.set_pool('p', 1)",
+        "select async.set_control('{\"workers\": 5}')",
+        "select async.configuration()",
         "select * from async.v_grant",
         "select async.log('hello')",
         "select * from async.tail_once()",

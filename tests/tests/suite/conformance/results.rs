@@ -288,12 +288,12 @@ async fn a_yielded_task_has_its_result_when_its_query_ends<E: Engine>() {
 async fn many_results_at_once_are_kept<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     let push = "select async.push_each('select ##flow.TASK_ID## as id, repeat(md5(''x''), 30000) as x',
-        array_fill('there'::text, array[60]), keep_result => true)";
+        array_fill('there'::text, array[25]), keep_result => true)";
     fixture.run(&format!("select count(*) from ({push}) p")).await;
     fixture.wait_until_finished().await;
     fixture
         .assert_holds(
-            "select count(*) = 60 and bool_and((rows -> 0 ->> 'id')::bigint = task_id and bytes > 960000) from async.result",
+            "select count(*) = 25 and bool_and((rows -> 0 ->> 'id')::bigint = task_id and bytes > 960000) from async.result",
         )
         .await;
 }

@@ -186,7 +186,7 @@ async fn arguments_have_their_names_and_order() {
         "finish_internal(_task_ids bigint[], _status async.finish_status_t, _context text, _error_message text, _duration interval)",
         "log(_message text)",
         "log(_level text, _message text)",
-        "tail(_grep text, _limit integer)",
+        "tail(_grep text, _limit integer, _for interval)",
         "task_execution_state(t async.task)",
         "set_concurrency_pool_tracker(_pools text[])",
         "active_workers()",

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::command::{Command, Registered};
 use super::context::Context;
+use super::settings::Settings;
 use super::timers::Timer;
 use crate::names::{SessionId, TargetName, TaskId};
 use crate::plan::Plan;
@@ -353,11 +354,13 @@ impl Sessions {
         self.note_outage(&target, cx.monotonic(), plan);
     }
 
-    /// Forgets the targets that are not used and for which no task waits.
-    pub(super) fn forget_unused(&mut self, plan: &mut Plan) {
+    /// Forgets the targets that are not used and for which no task waits, but not the outage of a
+    /// configured one.
+    pub(super) fn forget_unused(&mut self, plan: &mut Plan, settings: &Settings) {
         let connected: BTreeSet<&TargetName> = self.sessions.values().map(|session| &session.target).collect();
         let unused = |name: &TargetName, state: &Target| {
-            state.is_unused() && !connected.contains(name) && !plan.has_lane_to(name)
+            let is_lost = state.outage.is_some() && settings.targets.contains_key(name);
+            state.is_unused() && !is_lost && !connected.contains(name) && !plan.has_lane_to(name)
         };
         let unused: Vec<TargetName> =
             self.targets.iter().filter(|(name, state)| unused(name, state)).map(|(name, _)| name.clone()).collect();

@@ -88,7 +88,7 @@ impl Moves {
 impl Sessions {
     /// Whether as many sessions are open as there are workers. The first contact with a target may take
     /// long, so it takes no other session's place.
-    fn is_full(&self, cx: &Context) -> bool {
+    pub(super) fn is_full(&self, cx: &Context) -> bool {
         self.moves.open - self.moves.contacts >= workers(cx)
     }
 

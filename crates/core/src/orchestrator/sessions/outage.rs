@@ -41,8 +41,11 @@ impl Sessions {
         let known = self.known_target(&target);
         known.connecting -= 1;
         let (since, mut backoff) = known.outage.as_ref().map_or(fresh, |old| (old.since, old.backoff));
-        let retry_at = now + backoff.next(random);
-        known.outage = Some(Outage { since, backoff, retry_at, error: error.to_owned() });
+        // Without a task the backoff does not grow, so the next task is not made to wait for it.
+        let is_wanted = !known.queue.is_empty() || plan.heads_of(&target).next().is_some();
+        let retry_at = now + if is_wanted { backoff.next(random) } else { cx.tuning().backoff_first };
+        let look_at = now + cx.tuning().backoff_last;
+        known.outage = Some(Outage { since, backoff, retry_at, look_at, error: error.to_owned() });
         cx.at(retry_at, Timer::Target(target.clone()));
         self.note_spare(&target);
         self.refresh_target(&target, plan);
@@ -77,6 +80,23 @@ impl Sessions {
         } else {
             Probe::ConnectIfLacking
         }
+    }
+
+    /// Whether it is time to look, without a task, whether a lost target is back. Otherwise a later
+    /// probe looks.
+    pub(crate) fn may_look(&mut self, target: &TargetName, cx: &mut Context) -> bool {
+        let is_full = self.is_full(cx);
+        let Some(outage) = self.targets.get_mut(target).and_then(|state| state.outage.as_mut()) else { return false };
+        let now = cx.monotonic();
+        // It takes no session from the tasks of other targets.
+        if outage.look_at <= now && is_full {
+            outage.look_at = now + cx.tuning().backoff_last;
+        }
+        if outage.look_at > now {
+            cx.at(outage.look_at, Timer::Target(target.clone()));
+            return false;
+        }
+        true
     }
 
     /// The target has no idle session.

@@ -42,6 +42,8 @@ pub(super) struct Outage {
     pub(super) since: MonotonicTime,
     pub(super) backoff: Backoff,
     pub(super) retry_at: MonotonicTime,
+    /// From when on a connection may show, without a task, whether the target is back.
+    pub(super) look_at: MonotonicTime,
     pub(super) error: String,
 }
 
@@ -113,6 +115,7 @@ mod tests {
             since: at,
             backoff: Backoff::new(Span::seconds(1), Span::seconds(1)),
             retry_at: at,
+            look_at: at,
             error: "refused".to_owned(),
         }
     }

@@ -104,7 +104,7 @@ impl Bug {
         (Self::NotificationIgnored, 3),
         (Self::CancelRetried, 0),
         (Self::UnknownTakenForError, 0),
-        (Self::OpenWritersIgnored, 253),
+        (Self::OpenWritersIgnored, 408),
         (Self::ReceiptIgnored, 0),
         (Self::VoidedTakenForCommitted, 0),
         (Self::CommittedTakenForVoided, 1),

@@ -136,3 +136,28 @@ fn tasks_fail_when_they_have_waited_for_a_target_that_refuses_every_session() {
     harness.wait(Span::seconds(30));
     assert!(harness.running.contains_key(&TaskId(4)));
 }
+
+#[test]
+fn a_lost_target_is_looked_at_now_and_then_without_a_task() {
+    let mut harness = Harness::leading(settings(2));
+    harness.refusing.insert(lane().target);
+    harness.push(1);
+    harness.wait(Span::seconds(60));
+    assert_eq!(harness.row(TaskId(1)).finish_status, Some(FinishStatus::Failed));
+    let attempts = |harness: &Harness| harness.count(|command| matches!(command, Command::Connect { .. }));
+    let before = attempts(&harness);
+    harness.wait(Span::seconds(300));
+    let looks = attempts(&harness) - before;
+    assert!((15..=21).contains(&looks), "{looks} looks in five minutes");
+    // The next task does not wait for the next look.
+    harness.push(2);
+    harness.wait(Span::seconds(1));
+    assert!(attempts(&harness) > before + looks);
+    harness.wait(Span::seconds(60));
+    harness.refusing.clear();
+    harness.wait(Span::seconds(16));
+    assert_eq!(harness.sessions.len(), 1, "it is back");
+    harness.push(3);
+    harness.wait(Span::millis(100));
+    assert!(harness.running.contains_key(&TaskId(3)));
+}

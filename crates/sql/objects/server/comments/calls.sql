@@ -44,9 +44,9 @@ comment on function async.log(text) is 'Writes a NOTICE to the log.';
 comment on function async.tail_once(bigint, text, int) is
   'The lines of the log after a line, the oldest first; without one, the newest 100. _grep keeps '
   'the lines that contain it.';
-comment on procedure async.tail(text, int) is
-  'Shows new lines of the log as notices until it is canceled. _grep keeps the lines that contain '
-  'it.';
+comment on procedure async.tail(text, int, interval) is
+  'Shows new lines of the log as notices for the time _for; without it, until it is canceled. _grep '
+  'keeps the lines that contain it. Raises PA072 when _for is negative.';
 comment on function async.active_workers() is
   'The number of workers that run a task, at most one second old.';
 comment on function async.worker_info() is
@@ -90,5 +90,21 @@ comment on function async.lane_backlog(text, text, bool) is
 comment on function async.leader_session() is
   'The leader session: its process id, the host of its client, its application_name, and the time '
   'since its last commit. No row while no orchestrator leads.';
+comment on function async.standby_sessions() is
+  'The number of sessions of pgasync run in this database that do not lead.';
 comment on function async.await_ends(bigint[], timestamptz) is
   'Waits until tasks have ended. async.wait_for(bigint[], interval) calls it.';
+comment on function async.set_target(text, jsonb) is
+  'Adds a target, or changes the given settings of one and revives it. Other targets stay as they are.';
+comment on function async.retire_target(text) is
+  'Retires a target: it refuses new tasks, finishes those that it has, and keeps its history.';
+comment on function async.set_pool(text, int, jsonb) is
+  'Adds a concurrency pool, or changes the given settings of one and revives it. Other pools stay as they are.';
+comment on function async.set_control(jsonb) is
+  'Changes the given settings of async.control. The others stay as they are.';
+comment on function async.configuration() is
+  'The present configuration as a document for async.configure, with masked passwords.';
+comment on function async.change_part_as(name, bytea, text, text, jsonb) is
+  'async.set_target and async.set_pool for the role that read the ticket from async.caller.';
+comment on function async.refuse_configuration(text, text) is
+  'Raises the error with which async.configure refuses a document.';

@@ -148,7 +148,7 @@ comment on column async.session.settled is
 comment on table async.receipt is
   'The receipts that runs may have written at their targets. A row is written before the launch, and '
   'deleted with the receipt, control.receipt_keep after the end of the task.';
-comment on column async.receipt.task_id is 'The task of the run.';
+comment on column async.receipt.task_id is 'The task whose run may have written it.';
 comment on column async.receipt.run is 'The run of the task.';
 comment on column async.receipt.server_id is 'The id of this server, in the key at the target.';
 comment on column async.receipt.election is

@@ -86,6 +86,11 @@ comment on column async.v_leader.goodbye is
   'True when the last leader shut down gracefully and left no session behind.';
 comment on column async.v_leader.server_id is
   'The id of this server in the application_name of its sessions at targets.';
+comment on column async.v_leader.standbys is
+  'The number of sessions of pgasync run that wait for the lead.';
+comment on column async.v_leader.takeover_grace is
+  'How long a standby waits for a lost Rust engine to return, before it leads. Null while an '
+  'orchestrator leads, and when nothing is waited for.';
 
 comment on view async.v_why_waiting is
   'The reasons for waiting: one row for each lane (a pool and a target) with waiting tasks, with '
@@ -126,8 +131,9 @@ comment on column async.v_running_task.slot is
 comment on column async.v_running_task.pulled is 'True for a task that a client pulled.';
 
 comment on view async.v_throughput is
-  'The numbers of tasks that were pushed and that ended in the last minute and in the last hour.';
-comment on column async.v_throughput.period is 'One minute or one hour, up to now.';
+  'The numbers of tasks that were pushed and that ended in the last five seconds, the last minute '
+  'and the last hour.';
+comment on column async.v_throughput.period is 'Five seconds, one minute or one hour, up to now.';
 comment on column async.v_throughput.entered is 'Tasks that were pushed.';
 comment on column async.v_throughput.ended is 'Tasks that ended.';
 comment on column async.v_throughput.finished is 'Tasks that ended as FINISHED.';
@@ -138,6 +144,20 @@ comment on column async.v_throughput.timed_out is
   'Tasks that ended as TIMED_OUT; also counted in failed.';
 comment on column async.v_throughput.ended_per_second is
   'The average number of tasks that ended in a second.';
+
+comment on view async.v_failure is
+  'The tasks that failed or timed out in the last 24 hours, grouped by target, status, SQLSTATE and '
+  'error, the largest group first.';
+comment on column async.v_failure.target is 'The target of the tasks.';
+comment on column async.v_failure.finish_status is 'The status with which they ended.';
+comment on column async.v_failure.sqlstate is
+  'The SQLSTATE of their error. Null when the error has none.';
+comment on column async.v_failure.message is
+  'The first line of their error, with N for each number.';
+comment on column async.v_failure.tasks is 'The number of tasks.';
+comment on column async.v_failure.first_failed is 'When the first of them ended.';
+comment on column async.v_failure.last_failed is 'When the last of them ended.';
+comment on column async.v_failure.last_task_id is 'The largest task_id, as an example.';
 
 comment on view async.v_lost_session is
   'The sessions at targets that must end before their tasks do, and that cannot be ended. See '

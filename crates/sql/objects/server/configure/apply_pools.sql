@@ -10,6 +10,7 @@ as $function$
 declare
   v_path text;
   v_sizeless bool;
+  v_retired text;
 begin
   select format('concurrency_pools[%s].', e.place - 1),
     p.concurrency_pool is null and e.value ->> 'max_workers' is null
@@ -42,8 +43,16 @@ begin
     as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
   where not exists (select from async.concurrency_pool p where p.concurrency_pool = e.concurrency_pool);
 
-  update async.concurrency_pool p set retired = true
-  where not p.retired
-    and not exists (select from jsonb_array_elements(in_pools) e where e ->> 'concurrency_pool' = p.concurrency_pool);
+  with retired as (
+    update async.concurrency_pool p set retired = true
+    where not p.retired
+      and not exists (select from jsonb_array_elements(in_pools) e where e ->> 'concurrency_pool' = p.concurrency_pool)
+    returning p.concurrency_pool
+  )
+  select string_agg(quote_ident(r.concurrency_pool), ', ' order by r.concurrency_pool) into v_retired from retired r;
+  if v_retired is not null then
+    raise notice 'the document leaves out these pools, which are retired now: %', v_retired
+      using hint = 'async.set_pool changes one pool and leaves the others as they are.';
+  end if;
 end
 $function$;

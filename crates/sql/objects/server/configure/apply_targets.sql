@@ -7,6 +7,8 @@ create or replace function async.apply_targets(in_targets jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_retired text;
 begin
   update async.target t set
     max_concurrency = coalesce(e.max_workers, e.max_concurrency, t.max_concurrency),
@@ -36,9 +38,17 @@ begin
     session_reset bool, receipts bool, tags text[], default_retry text, retired bool)
   where not exists (select from async.target t where t.target = e.target);
 
-  update async.target t set retired = true
-  where not t.retired
-    and t.target <> (select c.self_target from async.control c)
-    and not exists (select from jsonb_array_elements(in_targets) e where e ->> 'target' = t.target);
+  with retired as (
+    update async.target t set retired = true
+    where not t.retired
+      and t.target <> (select c.self_target from async.control c)
+      and not exists (select from jsonb_array_elements(in_targets) e where e ->> 'target' = t.target)
+    returning t.target
+  )
+  select string_agg(quote_ident(r.target), ', ' order by r.target) into v_retired from retired r;
+  if v_retired is not null then
+    raise notice 'the document leaves out these targets, which are retired now: %', v_retired
+      using hint = 'async.set_target changes one target and leaves the others as they are.';
+  end if;
 end
 $function$;

@@ -14,6 +14,7 @@ select
   n.first_task_id,
   case
     when not s.leads and not s.enabled then 'no orchestrator leads, and async.control.enabled is false'
+    when not s.leads and async.standby_sessions() > 0 then 'no orchestrator leads: a standby takes over'
     when not s.leads then 'no orchestrator leads: start one with pgasync run or call async.main()'
     when not s.enabled then 'the orchestrator is stopping: async.control.enabled is false'
     when n.kind = 'deferred' and n.back > now() and n.attempt > 0

@@ -71,10 +71,13 @@ pub(super) fn values() -> Vec<Value> {
         "dbname='x",
         "x",
         "a=b c",
+        "user=b c",
+        "user=a conect_timeout=3",
+        "sslmode=require tty=x oauth_scope=y",
         "host=a password=****",
-        "password='****' a=b",
+        "password='****' user=b",
         "password=**** password=c",
-        "postgresql://u:p@h:1,[::1]:2/d?a=b",
+        "postgresql://u:p@h:1,[::1]:2/d?user=b",
         "postgres://u:****@h/",
         "postgresql://h/?password=****",
         "postgresql://h:p/",
@@ -83,9 +86,9 @@ pub(super) fn values() -> Vec<Value> {
         "postgresql://%ff/",
         "postgresql://h/?a",
         "postgresql://u@v@w/d",
-        "a=\\",
-        "a=b\\ c=d",
-        "a='b\\'c'd=e",
+        "user=\\",
+        "user=b\\ host=d",
+        "user='b\\'c'host=e",
     ];
     values.extend(texts.map(Value::from));
     values

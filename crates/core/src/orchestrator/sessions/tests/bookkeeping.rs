@@ -44,7 +44,7 @@ fn a_target_is_forgotten_without_a_session_and_without_a_lane() {
     f.sessions.close(session, &mut f.cx, &mut f.plan);
     let lane = Lane { pool: PoolName::of(None, &f.target), target: f.target.clone(), kind: LaneKind::Run };
     let known = |f: &mut Fixture| {
-        f.sessions.forget_unused(&mut f.plan);
+        f.sessions.forget_unused(&mut f.plan, f.cx.settings());
         f.sessions.targets() == [f.target.clone()]
     };
     assert!(known(&mut f), "its session is being closed, and a task waits");
@@ -142,4 +142,22 @@ fn a_session_may_be_moved_a_while_after_the_last_move() {
         f.cx.advance(Now::from_micros(at));
         assert_eq!(f.sessions.may_move(&f.cx), may);
     }
+}
+
+#[test]
+fn the_outage_of_a_configured_target_is_not_forgotten() {
+    let mut f = Fixture::new(1);
+    f.sessions.connect(&f.target, &mut f.cx);
+    f.sessions.connect_failed(SessionId(1), "refused", &mut f.cx, &mut f.plan);
+    let lane = Lane { pool: PoolName::of(None, &f.target), target: f.target.clone(), kind: LaneKind::Run };
+    f.plan.remove(&lane, TaskId(9));
+    f.plan.refills(9);
+    f.plan.refill(&lane, vec![], false);
+    let mut settings = Settings::default();
+    let target = TargetSettings { max_concurrency: 1, default_timeout: None, max_sessions: None };
+    settings.targets.insert(f.target.clone(), target);
+    f.sessions.forget_unused(&mut f.plan, &settings);
+    assert_eq!(f.sessions.targets(), [f.target.clone()]);
+    f.sessions.forget_unused(&mut f.plan, &Settings::default());
+    assert_eq!(f.sessions.targets(), []);
 }

@@ -1,4 +1,5 @@
 -- Purpose: marks a target as down: its tasks wait, and a helper probes it again after a backoff.
+--   Without a task the backoff does not grow, so the next task is not made to wait for it.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -11,11 +12,14 @@ declare
   c_first constant interval := '500 milliseconds';
   c_last constant interval := '10 seconds';
   v_failures int;
+  v_wanted bool;
 begin
+  v_wanted := exists (select from pg_temp.leader_lane l where l.target = in_target and not l.pullable);
   update pg_temp.leader_target t
   set health = 'down', fresh = false, failures = t.failures + 1, last_error = in_error, wanted = 0,
       down_since = coalesce(t.down_since, clock_timestamp()),
-      retry_at = clock_timestamp() + async.backoff(t.failures + 1, c_first, c_last, random())
+      retry_at = clock_timestamp()
+        + case when v_wanted then async.backoff(t.failures + 1, c_first, c_last, random()) else c_first end
   -- A further failure of a target that is down (a fence, another session) is not another attempt.
   where t.target = in_target and not (t.health = 'down' and t.retry_at > clock_timestamp())
   returning t.failures into v_failures;

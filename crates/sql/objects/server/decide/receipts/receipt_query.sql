@@ -14,8 +14,16 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_receipt constant text :=
-    'insert into pgasync.receipt (server_id, election, task_id, run) values (%L, %L, %s, %s); ';
+  -- A run that was marked for a session and not sent may be sent on another one. The fence of the first
+  -- voids its receipt meanwhile, if it comes before the new mark.
+  c_receipt constant text := 'do $pgasync$begin '
+    'insert into pgasync.receipt (server_id, election, task_id, run) values (%1$L, %2$L, %3$s, %4$s); '
+    'exception when unique_violation then '
+    'if exists (select from pgasync.receipt r where r.server_id operator(pg_catalog.=) %1$L::pg_catalog.text '
+    'and r.election operator(pg_catalog.=) %2$L::pg_catalog.text and r.task_id operator(pg_catalog.=) %3$s::pg_catalog.int8 '
+    'and r.run operator(pg_catalog.=) %4$s::pg_catalog.int4 and r.voided) then '
+    'raise exception using errcode = ''PA216'', message = ''the receipt of the run was voided before its query began''; '
+    'end if; raise; end$pgasync$; ';
   -- Deferred triggers run before, so that none changes the setting afterwards.
   c_end constant text := '; do $pgasync$begin set constraints all immediate; '
     'perform pg_catalog.set_config(''synchronous_commit'', ''on'', true) '

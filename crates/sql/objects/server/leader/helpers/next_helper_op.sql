@@ -14,6 +14,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_sessions_per_fence_max constant int := 50;
+  c_look_every constant interval := '10 seconds';
 begin
   -- Cancels at a target that is not ok go to the general lane, where a stuck helper does no harm.
   select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
@@ -74,7 +75,9 @@ begin
   from pg_temp.leader_target t
   where (t.health = 'down' and t.retry_at <= clock_timestamp() or t.health = 'unknown')
     and not exists (select from pg_temp.leader_helper h where h.state = 'stuck' and h.target = t.target)
-    and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
+    -- A target that was lost is probed without a task too, now and then, so that its state is known.
+    and (t.health = 'down' and t.configured and t.retry_at + c_look_every <= clock_timestamp()
+      or exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted))
   order by t.retry_at, t.target
   limit 1;
 end

@@ -9,7 +9,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_error constant text := split_part(in_error, E'\nCONTEXT: ', 1);
+  -- The message of dblink about a connection says nothing, and its detail has the cause.
+  v_error constant text := regexp_replace(split_part(in_error, E'\nCONTEXT: ', 1),
+    E'^(08001: )[^\n]*\nDETAIL: ', E'\\1');
   v_worker record;
 begin
   if in_op = 'probe' then

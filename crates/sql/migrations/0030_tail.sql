@@ -1,0 +1,2 @@
+-- async.tail takes a third argument.
+drop procedure if exists async.tail(text, int);
