@@ -159,7 +159,9 @@ impl RustEngine {
     fn final_lines(&self) -> Vec<String> {
         let lines = self.lines();
         let panic = lines.iter().position(|line| line.contains("panicked at"));
-        lines[panic.unwrap_or(lines.len().saturating_sub(1))..].to_vec()
+        // The next step of an error stands in indented lines below it.
+        let error = lines.iter().rposition(|line| !line.starts_with("  "));
+        lines[panic.or(error).unwrap_or(0)..].to_vec()
     }
 
     /// The backend of the leader session, according to its log.
