@@ -321,6 +321,7 @@ each_change_is_noticed! {
     classify_query by Classification, StatedRules;
     opens_transaction by Transactions, StatedRules;
     refuses_transaction_block by StatedRules;
+    refuse_receipt by StatedRules;
     backoff by SmallRules;
     ends_session by SmallRules;
     release_pools by StatedRules, Sequences;

@@ -19,7 +19,8 @@ begin
   end if;
   select count(*) filter (where s.first_word <> ''), bool_and(s.complete) into v_statements, v_complete
   from async.scan_statements(in_query) s;
-  select s.* into v_first from async.scan_statements(in_query) s where s.first_word <> '' order by s.place limit 1;
+  select s.* into v_first from async.scan_statements(in_query) s where s.first_word <> '' order by s.place
+  fetch first row only;
   if v_statements > 1 then
     refused := 'has several statements';
   elsif v_first.first_word = 'copy' then
