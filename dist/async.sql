@@ -409,6 +409,19 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0029_client_ended_by.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0029_client_ended_by') then
+    execute $ddl$
+-- The role whose request ended the task. Null for any other end, and a task without it has no byte more.
+alter table async.task add column ended_by text;
+$ddl$;
+    insert into async.migration (migration) values ('0029_client_ended_by');
+  end if;
+end
+$migrate$;
+
 -- common/lock_class
 -- Purpose: the first key of the advisory locks of earlier versions. A leader of such a version asks
 --   for it when it falls asleep, before it notices that the schema was replaced.
@@ -2631,6 +2644,9 @@ comment on column async.task.pushed_by is
 comment on column async.task.may_reach_self is
   'False when the task was pushed, or restarted, without a grant on SELF: it is not launched in a '
   'session at this database of a member of the owner. Null otherwise.';
+comment on column async.task.ended_by is
+  'The role whose request ended the task (cancel, finish), by its login: its session_user. Null for '
+  'any other end, such as that of the query, a deadline or the loss of a target.';
 comment on column async.task.retry is
   'The retry policy, as the push copied it: delays in microseconds; what is absent is false, no '
   'jitter, or no growth of the delay. Null without a policy.';

@@ -1117,6 +1117,35 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0029_ended_by.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0029_ended_by') then
+    execute $ddl$
+-- The role that logged in to the server for the request. Null for one of the engine, and for requests from
+-- before.
+alter table async.request add column requested_by text;
+alter table async.request alter column requested_by set default session_user;
+-- REQUEST: the role that made it; END_*, UNREACHABLE: that of the request of the intention.
+alter type async.event_t add attribute requested_by text;
+-- The role whose request ended the attempt.
+alter table async.attempt add column ended_by text;
+
+-- They return another column, or have another argument.
+drop function if exists async.step_task(async.task, text, async.finish_status_t, text, text, interval, interval,
+  timestamptz);
+drop function if exists async.write_all(bigint[], int[], timestamptz[], interval[], bigint[], int[], timestamptz[],
+  async.event_t[], bool, bool, bigint);
+drop function if exists async.write_events(async.event_t[]);
+drop function if exists async.changed_task_rows();
+drop function if exists async.lead_rows(bigint[]);
+drop function if exists async.set_intention(int, timestamptz, async.finish_status_t, text, interval);
+$ddl$;
+    insert into async.migration (migration) values ('0029_ended_by');
+  end if;
+end
+$migrate$;
+
 -- migrations/0030_tail.sql
 do $migrate$
 begin
@@ -1395,7 +1424,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '22ec152a17358059'::text
+  select '06db6fb89560cc0c'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1793,8 +1822,8 @@ $function$;
 --   YIELDED   FINISHED (REQUEST, DEADLINE), READY (a deferral, a pause or a retry)
 --   FINISHED  READY (RESTART), FINISHED (RELEASE)
 --   A task with a policy whose attempt fails is READY again if async.retry_delay gives a delay.
---   attempt counts the failed attempts. ended_as and ended_with are the status and the error of the
---   attempt that async.attempt notes; null for none.
+--   attempt counts the failed attempts. ended_as, ended_with and attempt_ended_by are the status, the
+--   error and the role of the attempt that async.attempt notes; null for none.
 -- Raises: nothing.
 -- Locks: none. (No SET clause: the planner inlines the function into the statements that use it.
 --   The offsets prevent it from copying a computed value into every column.)
@@ -1807,6 +1836,7 @@ create or replace function async.step_task(
   in_known text,
   in_duration interval,
   in_timeout interval,
+  in_requested_by text,
   in_now timestamptz
 ) returns table (
   rejected text,
@@ -1821,8 +1851,10 @@ create or replace function async.step_task(
   eligible_when timestamptz,
   run int,
   attempt int,
+  ended_by text,
   ended_as async.finish_status_t,
-  ended_with text
+  ended_with text,
+  attempt_ended_by text
 ) language sql immutable as $function$
   select
     s.rejected,
@@ -1876,13 +1908,16 @@ create or replace function async.step_task(
       when s.failure is not null then t.attempt + 1
       else t.attempt
     end,
+    case s.next_phase when 'FINISHED' then s.ended_by when 'KEPT' then t.ended_by end,
     case when s.is_noted then s.status end,
-    case when s.is_noted then s.error end
+    case when s.is_noted then s.error end,
+    case when s.is_noted then s.ended_by end
   from (
     select
       r.phase,
       r.status,
       r.error,
+      r.ended_by,
       r.failure,
       r.delay,
       -- A success at the first attempt is not noted.
@@ -1990,6 +2025,12 @@ create or replace function async.step_task(
             when in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then in_known
             else in_message
           end as error,
+          -- A request that did not count has no role.
+          case
+            when in_event = 'END_OK' and in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')
+              or in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then null
+            else in_requested_by
+          end as ended_by,
           -- How the attempt failed. A request beats a retry, except one that says FAILED of a task that
           -- a client works on.
           case
@@ -3555,7 +3596,7 @@ begin
   end if;
   if in_event.event in ('END_OK', 'END_ERROR', 'END_UNKNOWN') then
     for v_request in
-      select r.request_id, r.status, r.error_message, r.duration
+      select r.request_id, r.status, r.error_message, r.duration, r.requested_by
       from async.request r
       where r.task_id = in_event.task_id and r.request_id <> all (coalesce(in_event.requests, '{}'))
       order by r.request_id
@@ -3565,13 +3606,14 @@ begin
         v_event.status := v_request.status;
         v_event.message := async.request_message(v_request.status, v_request.error_message);
         v_event.duration := v_request.duration;
+        v_event.requested_by := v_request.requested_by;
         diverged := true;
       end if;
     end loop;
   end if;
   select s.* into v_step
   from async.step_task(becomes, v_event.event, v_event.status, v_event.message, v_event.known, v_event.duration,
-    v_event.timeout, v_event.at) s;
+    v_event.timeout, v_event.requested_by, v_event.at) s;
   if v_step.rejected is not null then
     outcome := 'rejected';
     error := v_step.rejected;
@@ -3579,7 +3621,8 @@ begin
   end if;
   was_tracked := becomes.tracked;
   if v_step.ended_as is not null then
-    noted := row(becomes.task_id, becomes.run, becomes.attempt + 1, becomes.consumed, v_event.at, v_step.ended_as, v_step.ended_with);
+    noted := row(becomes.task_id, becomes.run, becomes.attempt + 1, becomes.consumed, v_event.at, v_step.ended_as,
+      v_step.ended_with, v_step.attempt_ended_by);
   end if;
   settles := in_event.event not in ('CLAIM', 'OFFER', 'TAKE', 'UNREACHABLE', 'RELEASE');
   becomes.consumed := v_step.consumed;
@@ -3593,6 +3636,7 @@ begin
   becomes.eligible_when := v_step.eligible_when;
   becomes.run := v_step.run;
   becomes.attempt := v_step.attempt;
+  becomes.ended_by := v_step.ended_by;
 end
 $function$;
 
@@ -3622,11 +3666,11 @@ begin
       when in_diverged
         or (is_now.consumed, is_now.processed, is_now.yielded, is_now.finish_status, is_now.failed,
             is_now.processing_error, is_now.times_up, is_now.tracked, is_now.eligible_when, is_now.run,
-            is_now.attempt)
+            is_now.attempt, is_now.ended_by)
           is distinct from
           (in_becomes.consumed, in_becomes.processed, in_becomes.yielded, in_becomes.finish_status, in_becomes.failed,
             in_becomes.processing_error, in_becomes.times_up, in_becomes.tracked, in_becomes.eligible_when,
-            in_becomes.run, in_becomes.attempt)
+            in_becomes.run, in_becomes.attempt, in_becomes.ended_by)
         then 'rewritten'
     end);
   if outcome = 'locked' then
@@ -3850,7 +3894,7 @@ begin
     get diagnostics v_rows = row_count;
     if v_rows < cardinality(in_claims) then
       v_left := array(
-        select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null, null)::async.event_t
+        select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null, null, null)::async.event_t
         from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout)
         where not exists (
           select from async.task t
@@ -3884,7 +3928,7 @@ begin
     end if;
     if v_rows < cardinality(in_ends) then
       v_left := v_left || async.write_events_at_once(array(
-        select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null, null)::async.event_t
+        select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null, null, null)::async.event_t
         from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at)
         where not exists (
           select from async.task t
@@ -3940,12 +3984,13 @@ begin
     update async.task t
     set consumed = n.consumed, processed = n.processed, yielded = n.yielded, finish_status = n.finish_status,
         failed = n.failed, processing_error = n.processing_error, times_up = n.times_up, tracked = n.tracked,
-        eligible_when = n.eligible_when, run = n.run, attempt = n.attempt,
+        eligible_when = n.eligible_when, run = n.run, attempt = n.attempt, ended_by = n.ended_by,
         arrived = case when n.consumed is null and n.processed is null and n.yielded is null then txid_current()
           else t.arrived end
     from unnest(in_events) e
     join async.task o on o.task_id = e.task_id
-    cross join lateral async.step_task(o, e.event, e.status, e.message, e.known, e.duration, e.timeout, e.at) n
+    cross join lateral async.step_task(o, e.event, e.status, e.message, e.known, e.duration, e.timeout,
+      e.requested_by, e.at) n
     where t.task_id = e.task_id
       -- Only the row version that the event was decided for.
       and t.ctid = o.ctid
@@ -3955,9 +4000,10 @@ begin
     returning t.task_id, case when o.tracked and t.tracked is not true then coalesce(t.concurrency_pool, t.target) end
       as released,
       case when n.ended_as is not null
-        then row(o.task_id, o.run, o.attempt + 1, o.consumed, e.at, n.ended_as, n.ended_with)::async.attempt end as noted,
+        then row(o.task_id, o.run, o.attempt + 1, o.consumed, e.at, n.ended_as, n.ended_with,
+          n.attempt_ended_by)::async.attempt end as noted,
       case when e.result is not null and (n.processed is not null or n.yielded is not null)
-        then row(e.task_id, e.run, null, null, null, null, null, null, null, null, e.result)::async.event_t end as kept
+        then row(e.task_id, e.run, null, null, null, null, null, null, null, null, e.result, null)::async.event_t end as kept
   )
   select coalesce(array_agg(a.task_id), '{}'), array_agg(a.released) filter (where a.released is not null),
     array_agg(a.noted) filter (where a.noted is distinct from null),
@@ -3965,7 +4011,8 @@ begin
   into v_applied, v_released, v_noted, v_kept
   from applied a;
   if v_noted is not null then
-    insert into async.attempt (task_id, run, attempt, began, ended, status, error) select * from unnest(v_noted);
+    insert into async.attempt (task_id, run, attempt, began, ended, status, error, ended_by)
+    select * from unnest(v_noted);
   end if;
   if v_kept is not null then
     perform async.write_results(v_kept);
@@ -4009,10 +4056,10 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return array(
-      select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null, null)::async.event_t
+      select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null, null, null)::async.event_t
       from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout))
     || array(
-      select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null, null)::async.event_t
+      select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null, null, null)::async.event_t
       from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at))
     || coalesce(in_events, '{}');
 end
@@ -4113,14 +4160,15 @@ begin
         tracked = case when v_next.settles and (v_next.becomes).processed is not null then t.tracked
           else (v_next.becomes).tracked end,
         eligible_when = (v_next.becomes).eligible_when, run = (v_next.becomes).run,
-        attempt = (v_next.becomes).attempt,
+        attempt = (v_next.becomes).attempt, ended_by = (v_next.becomes).ended_by,
         arrived = case
           when (v_next.becomes).consumed is null and (v_next.becomes).processed is null
             and (v_next.becomes).yielded is null
           then pg_catalog.txid_current() else t.arrived end
     where t.task_id operator(pg_catalog.=) in_event.task_id;
     if (v_next.noted).task_id is not null then
-      insert into async.attempt (task_id, run, attempt, began, ended, status, error) select (v_next.noted).*;
+      insert into async.attempt (task_id, run, attempt, began, ended, status, error, ended_by)
+      select (v_next.noted).*;
     end if;
     -- A trigger may have yielded the completion, or finished the task with another status.
     if v_next.settles then
@@ -4167,7 +4215,7 @@ create or replace function async.write_all(
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
   processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
-  attempt int
+  attempt int, ended_by text
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -4243,6 +4291,7 @@ begin
     eligible_when := (v_row.is_now).eligible_when;
     row_run := (v_row.is_now).run;
     attempt := coalesce((v_row.is_now).attempt, 0);
+    ended_by := (v_row.is_now).ended_by;
     return next;
   end loop;
   -- One call for two functions: a busy leader asks for its triggers with every batch.
@@ -4263,7 +4312,7 @@ returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
   processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
-  attempt int
+  attempt int, ended_by text
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -4378,7 +4427,7 @@ begin
     select row(t.task_id, null, 'REQUEST', clock_timestamp(),
       coalesce(_status,
         case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t),
-      v_message, null, _duration, null, null, null)::async.event_t
+      v_message, null, _duration, null, null, null, session_user)::async.event_t
     from async.task t
     where t.task_id = any (_task_ids)
       and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null)
@@ -6230,6 +6279,8 @@ declare
   c_at_once constant int := 1000;
   v_ids bigint[];
   v_first int := 1;
+  -- A schedule is fired by the leader.
+  v_role constant text := case when not async.is_leader() then session_user end;
 begin
   v_ids := array(
     select t.task_id from async.task t
@@ -6240,7 +6291,7 @@ begin
   while v_first <= cardinality(v_ids) loop
     perform from async.write_now(array(
       select row(i, null, 'REQUEST', clock_timestamp(), 'CANCELED', 'replaced by a task with the same unique key',
-        null, null, null, null, null)::async.event_t
+        null, null, null, null, null, v_role)::async.event_t
       from unnest(v_ids[v_first : v_first + c_at_once - 1]) i));
     v_first := v_first + c_at_once;
   end loop;
@@ -6523,7 +6574,7 @@ begin
   begin
     while v_first <= cardinality(v_ids) loop
       perform from async.write_now(array(
-        select row(i, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null, null)::async.event_t
+        select row(i, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null, null, null)::async.event_t
         from unnest(v_ids[v_first : v_first + c_at_once - 1]) i));
       v_first := v_first + c_at_once;
     end loop;
@@ -6593,13 +6644,13 @@ begin
     v_held := array(
       select t.task_id from async.task t where t.task_id = any (v_offers) order by t.task_id
       for no key update skip locked);
-    select array_agg(row(t.task_id, null, 'TAKE', n.now, null, null, null, null, o.timeout, null, null)::async.event_t
+    select array_agg(row(t.task_id, null, 'TAKE', n.now, null, null, null, null, o.timeout, null, null, null)::async.event_t
       order by t.priority, t.entered, t.task_id)
     into v_events
     from async.offer o
     join async.task t on t.task_id = o.task_id
     cross join (select clock_timestamp() as now offset 0) n
-    cross join lateral async.step_task(t, 'TAKE', null, null, null, null, o.timeout, n.now) s
+    cross join lateral async.step_task(t, 'TAKE', null, null, null, null, o.timeout, null, n.now) s
     where o.task_id = any (v_held) and s.rejected is null;
     -- Deletes offers of tasks that are no longer READY (finished or deleted by hand, overdue).
     delete from async.offer o
@@ -9606,6 +9657,8 @@ begin
     intention async.finish_status_t,
     intention_error text,
     intention_duration interval,
+    -- The role whose request it is.
+    intention_by text,
     cancel_at timestamptz,
     cancels int not null default 0,
     request_ids bigint[] not null default '{}',
@@ -10138,7 +10191,7 @@ begin
   set state = case when s.state = 'empty' then 'empty' when s.cleaning then 'cleaning' else 'idle' end,
       since = clock_timestamp(),
       task_id = null, run = null, pool = null, sent = null, outcome = null, error = null, result = null, recorded = false,
-      intention = null, intention_error = null, intention_duration = null, cancel_at = null, cancels = 0,
+      intention = null, intention_error = null, intention_duration = null, intention_by = null, cancel_at = null, cancels = 0,
       request_ids = '{}', result_read = false, uncertain = false, broken_at = null, unreachable = false, spent = false, retry_at = '-infinity', tries = 0
   where s.worker = any (in_workers);
 end
@@ -10736,14 +10789,15 @@ $function$;
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.set_intention(
-  in_worker int, in_now timestamptz, in_status async.finish_status_t, in_error text, in_duration interval
+  in_worker int, in_now timestamptz, in_status async.finish_status_t, in_error text, in_duration interval,
+  in_requested_by text
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
   update pg_temp.leader_worker s
-  set intention = in_status, intention_error = in_error, intention_duration = in_duration,
+  set intention = in_status, intention_error = in_error, intention_duration = in_duration, intention_by = in_requested_by,
       cancel_at = least(s.cancel_at,
         in_now + case when in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED') then interval '0' else interval '5 seconds' end)
   where s.worker = in_worker and async.intention_replaces(s.intention, s.intention_error, in_status);
@@ -10777,14 +10831,15 @@ begin
   -- Requests for running queries are kept until the outcome is recorded, so that they survive this
   -- leader.
   for v_request in
-    select r.request_id, r.status, r.error_message, r.duration, s.worker, s.intention
+    select r.request_id, r.status, r.error_message, r.duration, r.requested_by, s.worker
     from pg_temp.leader_worker s
     join async.request r on r.task_id = s.task_id
     where s.state in ('claimed', 'running', 'ended', 'lost') and r.request_id <> all (s.request_ids)
     order by r.request_id
   loop
     perform async.set_intention(v_request.worker, in_now, v_request.status,
-      async.request_message(v_request.status, v_request.error_message), v_request.duration);
+      async.request_message(v_request.status, v_request.error_message), v_request.duration,
+      v_request.requested_by);
     update pg_temp.leader_worker s set request_ids = s.request_ids || v_request.request_id
     where s.worker = v_request.worker;
     v_dealt := v_dealt + 1;
@@ -10793,7 +10848,7 @@ begin
   -- Of the other requests, the oldest of each task.
   v_events := array(
     select row(n.task_id, null, 'REQUEST', in_now, n.status, n.error_message, null, n.duration, null,
-      array[n.request_id], null)::async.event_t
+      array[n.request_id], null, n.requested_by)::async.event_t
     from (
       select distinct on (r.task_id) r.*
       from (
@@ -10848,7 +10903,7 @@ begin
     return 0;
   end if;
 
-  perform async.set_intention(s.worker, in_now, 'TIMED_OUT', null, null)
+  perform async.set_intention(s.worker, in_now, 'TIMED_OUT', null, null, null)
   from pg_temp.leader_worker s
   where s.task_id = any (v_due) and s.state in ('running', 'lost') and s.intention is null;
   -- The request stays, but the grace period of the query is over.
@@ -10860,10 +10915,10 @@ begin
     select case
       when s.worker is not null then row(i.task_id, s.run, 'UNREACHABLE', in_now, null,
         case s.intention when 'TIMED_OUT' then s.intention_error end, s.error, null, null, s.request_ids,
-        null)::async.event_t
+        null, case s.intention when 'TIMED_OUT' then s.intention_by end)::async.event_t
       when o.task_id is not null then row(i.task_id, o.run, 'UNREACHABLE', in_now, null, null,
-        'outcome unknown: the orchestrator was lost while the query ran', null, null, null, null)::async.event_t
-      else row(i.task_id, null, 'DEADLINE', in_now, null, null, null, null, null, null, null)::async.event_t
+        'outcome unknown: the orchestrator was lost while the query ran', null, null, null, null, null)::async.event_t
+      else row(i.task_id, null, 'DEADLINE', in_now, null, null, null, null, null, null, null, null)::async.event_t
     end
     from unnest(v_due) i(task_id)
     left join pg_temp.leader_worker s on s.task_id = i.task_id
@@ -10927,7 +10982,8 @@ begin
           when s.outcome = 'unsent' and s.intention is null then 'GIVE_BACK' else 'END_ERROR' end,
         in_now, s.intention, s.intention_error, s.error, s.intention_duration, s.timeout, s.request_ids,
         case when s.outcome = 'ok' and s.sent = 'kept' and not s.recorded then coalesce(s.result,
-          '{"error": "the orchestrator was interrupted, or the target answered nothing"}') end)::async.event_t)
+          '{"error": "the orchestrator was interrupted, or the target answered nothing"}') end,
+        s.intention_by)::async.event_t)
       filter (where not s.plain)
   into v_workers, v_ids, v_pools, v_ends, v_end_runs, v_events
   from (
@@ -10996,7 +11052,7 @@ begin
   end if;
   select count(*) filter (where w.backs_off) into v_backing_off
   from async.leader_write(in_now, null, null, null, null, null, array(
-    select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null, null)::async.event_t
+    select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null, null, null)::async.event_t
     from unnest(v_ids) i)) w;
   return cardinality(v_ids) - v_backing_off;
 end
@@ -11097,6 +11153,7 @@ begin
       v_event.status := v_request.status;
       v_event.message := async.request_message(v_request.status, v_request.error_message);
       v_event.duration := v_request.duration;
+      v_event.requested_by := v_request.requested_by;
     end if;
   end loop;
   return v_event;
@@ -11821,7 +11878,7 @@ declare
 begin
   v_events := array(
     select row(r.task_id, null, 'OFFER', in_now, null, null, null, null, coalesce(g.default_timeout, c.default_timeout),
-      null, null)::async.event_t
+      null, null, null)::async.event_t
     from async.lead_rows(in_ids) r
     left join async.target g on g.target = r.target
     cross join async.control c);
@@ -11878,7 +11935,7 @@ begin
   v_kept := array(
     select w.task_id
     from async.leader_write(in_now, null, null, null, null, null, array(
-      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null, null)::async.event_t
+      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null, null, null)::async.event_t
       from unnest(v_ids) i)) w);
   update pg_temp.leader_pool p set offers_held_until = in_now + c_hold
   where p.pool in (
@@ -12124,7 +12181,7 @@ begin
       select row(i, null, case when v_lane.unknown then 'REQUEST' else 'GIVE_UP' end, in_now, 'FAILED',
         case when v_lane.unknown then format('target "%s" does not exist', v_lane.target)
           else format('target "%s" could not be reached for %s: %s', v_lane.target, v_lane.target_patience,
-            v_lane.last_error) end, null, null, null, null, null)::async.event_t
+            v_lane.last_error) end, null, null, null, null, null, null)::async.event_t
       from unnest(v_ids) i));
     v_failed := v_failed + cardinality(v_ids);
   end loop;
@@ -12837,8 +12894,8 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 as $function$
 begin
-  insert into async.request (task_id, status, error_message)
-  select t.task_id, 'CANCELED', format('canceled: the schedule %L fires again', in_schedule)
+  insert into async.request (task_id, status, error_message, requested_by)
+  select t.task_id, 'CANCELED', format('canceled: the schedule %L fires again', in_schedule), null
   from async.task t
   where t.schedule = in_schedule and t.target = in_target and t.schedule is not null and t.processed is null
     and not exists (select from async.request r where r.task_id = t.task_id and r.status = 'CANCELED')
@@ -14272,7 +14329,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  perform async.set_intention(s.worker, clock_timestamp(), 'PAUSED', null, null)
+  perform async.set_intention(s.worker, clock_timestamp(), 'PAUSED', null, null, null)
   from pg_temp.leader_worker s where s.state = 'running' and s.intention is null;
   return (select count(*)::int from pg_temp.leader_worker s where s.state in ('claimed', 'running', 'ended'));
 end
@@ -14622,7 +14679,7 @@ returns table (
   asynchronous_finish bool, track_yielded bool, manual_timeout interval, consumed timestamptz,
   processed timestamptz, yielded timestamptz, finish_status text, failed bool, processing_error text,
   times_up timestamptz, tracked bool, eligible_when timestamptz, run int, text_bytes int,
-  run_at timestamptz, expires_at timestamptz, attempt int, retry text, receipt bool
+  run_at timestamptz, expires_at timestamptz, attempt int, retry text, receipt bool, ended_by text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -14637,7 +14694,7 @@ begin
     coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.consumed,
     t.processed, t.yielded, t.finish_status::text, t.failed, t.processing_error,
     t.times_up, t.tracked, t.eligible_when, t.run, coalesce(octet_length(t.query), 0), t.run_at, t.expires_at,
-    coalesce(t.attempt, 0), t.retry::text, coalesce(t.receipt, false)
+    coalesce(t.attempt, 0), t.retry::text, coalesce(t.receipt, false), t.ended_by
   from async.task t
   where t.task_id = any (in_ids);
 end
@@ -14987,7 +15044,7 @@ begin
     select array_agg(w.task_id), array_agg(coalesce(w.error, 'another transaction holds the row'))
     into out_failed, out_errors
     from async.write_all(null, null, null, null, null, null, null, array(
-        select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null, null)::async.event_t
+        select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null, null, null)::async.event_t
           from unnest(v_ids) i),
       true) w
     where w.outcome in ('failed', 'locked');
@@ -15562,7 +15619,7 @@ returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
   processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
-  attempt int
+  attempt int, ended_by text
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -15577,7 +15634,7 @@ begin
   v_ids := async.take_changed_tasks();
   return query
     select i.task_id, null::int, null::text, 'touched'::text, null::text, r.consumed, r.processed, r.yielded,
-      r.finish_status, r.failed, r.processing_error, r.times_up, r.tracked, r.eligible_when, r.run, r.attempt
+      r.finish_status, r.failed, r.processing_error, r.times_up, r.tracked, r.eligible_when, r.run, r.attempt, r.ended_by
     from unnest(v_ids) as i(task_id)
     left join async.lead_rows(v_ids) r on r.task_id = i.task_id;
   outcome := 'triggers';
@@ -16194,7 +16251,8 @@ select
   t.retry,
   t.schedule,
   t.scheduled_for,
-  t.keep_result_for
+  t.keep_result_for,
+  t.ended_by
 from async.task t;
 
 -- views/v_dead_task
@@ -16407,6 +16465,8 @@ comment on column async.request.error_message is 'The message for processing_err
 comment on column async.request.duration is
   'The time before the task may run again. Required for DEFERRED.';
 comment on column async.request.requested is 'When the request was made.';
+comment on column async.request.requested_by is
+  'The role that made the request, by its login: its session_user. Null for one of the engine.';
 
 comment on table async.offer is
   'The offers: tasks without a query that hold a pool slot, and that no client has taken yet.';
@@ -16530,6 +16590,8 @@ comment on column async.attempt.began is 'The claim. Null if the task was not cl
 comment on column async.attempt.ended is 'The end of the attempt.';
 comment on column async.attempt.status is 'How the attempt ended.';
 comment on column async.attempt.error is 'The error or message of the end.';
+comment on column async.attempt.ended_by is
+  'The role whose request ended the attempt. Null for any other end.';
 
 -- comments/schedules
 -- The tables of schedules. async.schedule and async.configure change them.

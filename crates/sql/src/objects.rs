@@ -22,7 +22,7 @@ pub(crate) const CLIENT: Part = Part {
     guard: include_str!("../objects/client/guard.sql"),
     migrations: files!("migrations": "0001_client", "0009_client_grants", "0014_client_arrivals",
         "0019_client_push_options", "0020_client_retries", "0022_client_restarts",
-        "0026_client_schedules", "0027_client_results", "0028_client_receipts"),
+        "0026_client_schedules", "0027_client_results", "0028_client_receipts", "0029_client_ended_by"),
     objects: files!("objects/client":
         "common/lock_class",
         "common/client_only",
@@ -118,7 +118,7 @@ pub(crate) const SERVER: Part = Part {
         "0011_election", "0012_wake_up", "0013_max_sessions", "0014_arrivals", "0015_results",
         "0016_upkeep", "0017_polls", "0018_schedules", "0019_push_options", "0020_retries", "0022_restarts",
         "0024_depth_of_claims", "0025_limits_on_starts", "0026_waiting_deadlines", "0026_schedules",
-        "0027_results", "0028_receipts", "0030_tail"),
+        "0027_results", "0028_receipts", "0029_ended_by", "0030_tail"),
     objects: files!("objects/server":
         "election/is_advisory_lock",
         "election/random_key",

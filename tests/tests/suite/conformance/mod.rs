@@ -34,6 +34,7 @@ mod configuration_parts;
 mod configure;
 mod dead_hosts;
 mod defer_and_pause;
+mod ended_by;
 mod ends;
 mod errors;
 mod faults;

@@ -83,16 +83,16 @@ begin
   -- deadline, which has no message, is not asked.
   if async.has_user_triggers() then
     insert into async.request (task_id, status) values (-1, 'FAILED');
-    insert into async.request (task_id, status, error_message, duration)
+    insert into async.request (task_id, status, error_message, duration, requested_by)
     select (e.it ->> 'id')::bigint, (e.it ->> 'status')::async.finish_status_t, e.it ->> 'message',
-      judged.span((e.it ->> 'duration')::bigint)
+      judged.span((e.it ->> 'duration')::bigint), e.it ->> 'requested_by'
     from jsonb_array_elements(v_asked.events) e(it)
     where e.it ->> 'name' like 'END%' and e.it ->> 'status' is not null
       and (e.it ->> 'status' <> 'TIMED_OUT' or e.it ->> 'message' is not null);
     v_events := judged.events((
       select jsonb_agg(
         case when e.it ->> 'name' like 'END%'
-            and (e.it ->> 'status' is distinct from 'TIMED_OUT' or e.it ->> 'message' is not null) then e.it || '{"status": null, "message": null, "duration": null}'
+            and (e.it ->> 'status' is distinct from 'TIMED_OUT' or e.it ->> 'message' is not null) then e.it || '{"status": null, "message": null, "duration": null, "requested_by": null}'
           else e.it end order by e.place)
       from jsonb_array_elements(v_asked.events) with ordinality as e(it, place)), '{}', in_now);
   end if;
@@ -251,7 +251,7 @@ begin
       changed as (
         select t.task_id, t.ctid as place, o.ctid as offer_place, judged.contract(
             t.consumed, t.processed, t.yielded, t.finish_status, t.failed, t.processing_error, t.times_up, t.tracked,
-            t.eligible_when, t.run, t.attempt)
+            t.eligible_when, t.run, t.attempt, t.ended_by)
           || jsonb_build_object('target', t.target, 'concurrency_pool', t.concurrency_pool, 'priority', t.priority,
             'asynchronous_finish', t.asynchronous_finish, 'track_yielded', t.track_yielded,
             'manual_timeout', judged.length(t.manual_timeout),

@@ -99,6 +99,8 @@ begin
     intention async.finish_status_t,
     intention_error text,
     intention_duration interval,
+    -- The role whose request it is.
+    intention_by text,
     cancel_at timestamptz,
     cancels int not null default 0,
     request_ids bigint[] not null default '{}',

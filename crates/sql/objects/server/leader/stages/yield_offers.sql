@@ -37,7 +37,7 @@ begin
   v_kept := array(
     select w.task_id
     from async.leader_write(in_now, null, null, null, null, null, array(
-      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null, null)::async.event_t
+      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null, null, null)::async.event_t
       from unnest(v_ids) i)) w);
   update pg_temp.leader_pool p set offers_held_until = in_now + c_hold
   where p.pool in (
