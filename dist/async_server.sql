@@ -1146,6 +1146,21 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0029_paused.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0029_paused') then
+    execute $ddl$
+-- No task of a paused target or pool starts. A state of the operation, which a document that does not name it
+-- leaves as it is.
+alter table async.target add column paused bool not null default false;
+alter table async.concurrency_pool add column paused bool not null default false;
+$ddl$;
+    insert into async.migration (migration) values ('0029_paused');
+  end if;
+end
+$migrate$;
+
 -- migrations/0030_tail.sql
 do $migrate$
 begin
@@ -1424,7 +1439,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '06db6fb89560cc0c'::text
+  select '811f93cd06cda561'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -2071,6 +2086,21 @@ begin
       (select p.max_workers from async.concurrency_pool p where p.concurrency_pool = in_pool),
       (select t.max_concurrency from async.target t where t.target = in_pool),
       (select c.default_concurrency_pool_workers from async.control c)));
+end
+$function$;
+
+-- decide/tasks/is_paused
+-- Purpose: whether a pool or a target is paused, so that no task of theirs starts.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.is_paused(in_pool text, in_target text)
+returns bool language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return exists (select from async.concurrency_pool p where p.concurrency_pool = in_pool and p.paused)
+    or exists (select from async.target t where t.target = in_target and t.paused);
 end
 $function$;
 
@@ -4610,11 +4640,13 @@ as $function$
     ('target', 'receipts', 'bool'),
     ('target', 'tags', 'tags'),
     ('target', 'default_retry', 'name'),
+    ('target', 'paused', 'bool'),
     ('target', 'retired', 'bool'),
     ('concurrency_pool', 'concurrency_pool', 'name'),
     ('concurrency_pool', 'max_workers', 'size'),
     ('concurrency_pool', 'starts_max', 'size'),
     ('concurrency_pool', 'interval', 'timeout'),
+    ('concurrency_pool', 'paused', 'bool'),
     ('concurrency_pool', 'retired', 'bool'),
     ('retry_policy', 'retry_policy', 'policy name'),
     ('retry_policy', 'max_attempts', 'attempts'),
@@ -5108,21 +5140,22 @@ begin
     receipts = coalesce(e.receipts, t.receipts),
     tags = coalesce(e.tags, t.tags),
     default_retry = coalesce(e.default_retry, t.default_retry),
+    paused = coalesce(e.paused, t.paused),
     retired = coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
-    session_reset bool, receipts bool, tags text[], default_retry text, retired bool)
+    session_reset bool, receipts bool, tags text[], default_retry text, paused bool, retired bool)
   where t.target = e.target;
 
   insert into async.target (target, max_concurrency, connection_string, asynchronous_finish, default_timeout,
-    max_sessions, concurrency_track_yielded, session_reset, receipts, tags, default_retry, retired)
+    max_sessions, concurrency_track_yielded, session_reset, receipts, tags, default_retry, paused, retired)
   select e.target, coalesce(e.max_workers, e.max_concurrency, 8), e.connection_string,
     coalesce(e.asynchronous_finish, false), e.default_timeout, e.max_sessions,
     coalesce(e.concurrency_track_yielded, false), coalesce(e.session_reset, true), coalesce(e.receipts, false),
-    coalesce(e.tags, '{}'), e.default_retry, coalesce(e.retired, false)
+    coalesce(e.tags, '{}'), e.default_retry, coalesce(e.paused, false), coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
-    session_reset bool, receipts bool, tags text[], default_retry text, retired bool)
+    session_reset bool, receipts bool, tags text[], default_retry text, paused bool, retired bool)
   where not exists (select from async.target t where t.target = e.target);
 
   with retired as (
@@ -5175,15 +5208,17 @@ begin
     max_workers = coalesce(e.max_workers, p.max_workers),
     starts_max = coalesce(e.starts_max, p.starts_max),
     interval = coalesce(e.interval, p.interval),
+    paused = coalesce(e.paused, p.paused),
     retired = coalesce(e.retired, false)
   from jsonb_to_recordset(in_pools)
-    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
+    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, paused bool, retired bool)
   where p.concurrency_pool = e.concurrency_pool;
 
-  insert into async.concurrency_pool (concurrency_pool, max_workers, starts_max, interval, retired)
-  select e.concurrency_pool, e.max_workers, coalesce(e.starts_max, 0), e.interval, coalesce(e.retired, false)
+  insert into async.concurrency_pool (concurrency_pool, max_workers, starts_max, interval, paused, retired)
+  select e.concurrency_pool, e.max_workers, coalesce(e.starts_max, 0), e.interval,
+    coalesce(e.paused, false), coalesce(e.retired, false)
   from jsonb_to_recordset(in_pools)
-    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
+    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, paused bool, retired bool)
   where not exists (select from async.concurrency_pool p where p.concurrency_pool = e.concurrency_pool);
 
   with retired as (
@@ -5531,7 +5566,8 @@ $function$;
 -- configure/configuration
 -- Purpose: the present configuration, as a document that async.configure takes. Passwords are masked, so
 --   a connection string with a password has to be left out, or completed, before the document is given
---   back. Settings without a value are left out.
+--   back. Settings without a value are left out, and
+--   paused where it is false: a document that does not name it leaves it as it is.
 -- Returns: an object with the five sections. Schedules that async.schedule made are no part of it.
 -- Raises: nothing. Locks: none.
 create or replace function async.configuration() returns jsonb
@@ -5546,12 +5582,14 @@ as $function$
       from async.control c),
     'targets', (
       select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('target', to_jsonb(t)
-        || jsonb_build_object('connection_string', async.mask_connection_string(t.connection_string))))
+        || jsonb_build_object('connection_string', async.mask_connection_string(t.connection_string),
+          'paused', nullif(t.paused, false))))
         order by t.target), '[]')
       from async.target t
       where t.target <> (select c.self_target from async.control c)),
     'concurrency_pools', (
-      select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('concurrency_pool', to_jsonb(p)))
+      select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('concurrency_pool', to_jsonb(p)
+        || jsonb_build_object('paused', nullif(p.paused, false))))
         order by p.concurrency_pool), '[]')
       from async.concurrency_pool p),
     'retry_policies', (
@@ -9677,6 +9715,8 @@ begin
     spacing interval,
     started_at timestamptz not null default '-infinity',
     offered bool not null default false,
+    -- No task of it starts.
+    paused bool not null default false,
     -- No offers before this time, after offers were withdrawn in favor of queries.
     offers_held_until timestamptz not null default '-infinity'
   ) with (fillfactor = 30);
@@ -9712,6 +9752,8 @@ begin
     session_reset bool not null,
     max_concurrency int not null,
     max_sessions int,
+    -- No task of it starts, and none fails because it is down.
+    paused bool not null default false,
     configured bool not null default true,
     health text not null default 'unknown',
     fresh bool not null default true,
@@ -10505,16 +10547,17 @@ begin
     return;
   end if;
   update pg_temp.leader_pool p
-  set max_workers = l.max_workers, spacing = l.spacing
+  set max_workers = l.max_workers, spacing = l.spacing, paused = l.paused
   from (
     select i.pool, coalesce(n.max_workers, t.max_concurrency, c.default_concurrency_pool_workers) as max_workers,
-      n.interval / nullif(n.starts_max, 0) as spacing
+      n.interval / nullif(n.starts_max, 0) as spacing, coalesce(n.paused, false) as paused
     from pg_temp.leader_pool i
     cross join async.control c
     left join async.concurrency_pool n on n.concurrency_pool = i.pool
     left join async.target t on t.target = i.pool
   ) l
-  where l.pool = p.pool and (l.max_workers <> p.max_workers or l.spacing is distinct from p.spacing);
+  where l.pool = p.pool
+    and (l.max_workers <> p.max_workers or l.spacing is distinct from p.spacing or l.paused <> p.paused);
   perform async.note_done('pool_limits', v_began + c_share * (clock_timestamp() - v_began));
 end
 $function$;
@@ -10589,20 +10632,26 @@ begin
       session_reset = t.session_reset,
       max_concurrency = t.max_concurrency,
       max_sessions = t.max_sessions,
+      paused = t.paused,
       configured = true,
       health = case when o.connection_string is distinct from t.connection_string then 'unknown' else o.health end,
       fresh = o.fresh or o.connection_string is distinct from t.connection_string,
       failures = case when o.connection_string is distinct from t.connection_string then 0 else o.failures end,
-      down_since = case when o.connection_string is not distinct from t.connection_string then o.down_since end
+      -- The tasks of a target that was paused have not waited for it.
+      down_since = case when o.connection_string is distinct from t.connection_string then null
+        when o.paused and not t.paused and o.down_since is not null then clock_timestamp()
+        else o.down_since end,
+      retry_at = case when o.paused and not t.paused then '-infinity' else o.retry_at end
   from async.target t
   where t.target = o.target
-    and (o.connection_string, o.default_timeout, o.session_reset, o.max_concurrency, o.max_sessions, o.configured)
+    and (o.connection_string, o.default_timeout, o.session_reset, o.max_concurrency, o.max_sessions, o.paused,
+        o.configured)
       is distinct from
-      (t.connection_string, t.default_timeout, t.session_reset, t.max_concurrency, t.max_sessions, true);
+      (t.connection_string, t.default_timeout, t.session_reset, t.max_concurrency, t.max_sessions, t.paused, true);
   insert into pg_temp.leader_target (target, connection_string, default_timeout, session_reset, max_concurrency,
-    max_sessions, health, fresh, met_at, retry_at)
+    max_sessions, paused, health, fresh, met_at, retry_at)
   select t.target, t.connection_string, t.default_timeout, t.session_reset, t.max_concurrency, t.max_sessions,
-    'unknown', true, null, clock_timestamp()
+    t.paused, 'unknown', true, null, clock_timestamp()
   from async.target t
   where not exists (select from pg_temp.leader_target o where o.target = t.target);
   -- Of the sessions above a lower limit, the idle ones are closed at once.
@@ -10642,8 +10691,9 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $function$
 begin
-  insert into pg_temp.leader_pool as p (pool, max_workers, spacing, started_at, taken)
-  select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since, n.taken
+  insert into pg_temp.leader_pool as p (pool, max_workers, spacing, started_at, paused, taken)
+  select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since,
+    async.is_paused(n.pool, null), n.taken
   from pg_temp.leader_state s cross join (
     select i.pool, count(*)::int as taken
     from (
@@ -11214,8 +11264,8 @@ begin
   set after_priority = excluded.after_priority, after_entered = excluded.after_entered, after_id = excluded.after_id,
       exhausted = false;
   if found then
-    insert into pg_temp.leader_pool (pool, max_workers, spacing, started_at)
-    select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since
+    insert into pg_temp.leader_pool (pool, max_workers, spacing, started_at, paused)
+    select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since, async.is_paused(n.pool, null)
     from (select distinct f.pool from unnest(in_fronts) f) n
     cross join pg_temp.leader_state s
     left join pg_temp.leader_pool p on p.pool = n.pool
@@ -11295,8 +11345,8 @@ $function$;
 
 -- leader/memory/claimable_lanes
 -- Purpose: the lanes of which the leader may claim or offer a task now, at most in_max of them, in the
---   order of their positions: those with a free pool slot, and whose pool may start a task now, whose
---   target can run it. in_pools has the
+--   order of their positions: those with a free pool slot, whose pool may start a task now, and whose
+--   target can run it. Paused pools and targets have none. in_pools has the
 --   pools of the tasks that were chosen in this cycle already, and the other arguments are those of
 --   async.claimable_targets. The cost grows with the lanes that are read: the returned ones, and those
 --   before them whose pool is full or whose target runs nothing.
@@ -11342,7 +11392,7 @@ begin
           else 1 end as free
       from pg_temp.leader_lane l
       join pg_temp.leader_pool p on p.pool = l.pool
-      where not l.exhausted
+      where not l.exhausted and not p.paused
         and l.target = any (case when l.pullable then v_targets.targets else v_targets.running end)
         and (not l.pullable or p.offers_held_until <= in_now)
         and p.taken + cardinality(array_positions(in_pools, l.pool)) < p.max_workers
@@ -11363,7 +11413,7 @@ $function$;
 --   cycle already. Targets in in_closed take nothing. Without in_strict, a target takes no more tasks
 --   than it has idle sessions, if a further session would take the place of a session at another
 --   target.
--- Returns: all targets, each with its default timeout and the number of tasks that it takes (null: no
+-- Returns: all targets that are not paused, each with its default timeout and the number of tasks that it takes (null: no
 --   limit of its own), and in running those at which a task can run.
 -- Raises: nothing.
 -- Locks: none.
@@ -11415,6 +11465,7 @@ begin
         where s.state <> 'empty'
         group by s.target
       ) i on i.target = t.target
+      where not t.paused
     ) a
     left join (
       select n.target, count(*)::int as tasks from unnest(in_targets) n(target) group by n.target
@@ -11456,7 +11507,7 @@ $function$;
 
 -- leader/memory/lanes_of_lost_targets
 -- Purpose: the lanes whose tasks have to fail because their target is deleted (unknown), or has been
---   down for longer than target_patience.
+--   down for longer than target_patience and is not paused.
 -- Returns: the lanes, with the error of their target.
 -- Raises: nothing.
 -- Locks: none.
@@ -11477,7 +11528,7 @@ begin
   left join pg_temp.leader_target t on t.target = l.target
   where not l.exhausted and not l.pullable
     and (g.target is null
-      or t.health <> 'ok' and t.down_since <= in_now - c.target_patience
+      or t.health <> 'ok' and not t.paused and t.down_since <= in_now - c.target_patience
         and not async.references_secret(t.connection_string)
         and not exists (select from pg_temp.leader_worker s
           where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')));
@@ -11896,8 +11947,8 @@ end
 $function$;
 
 -- leader/stages/yield_offers
--- Purpose: withdraws offers that no client takes: in a full pool with waiting queries, those older
---   than one second. The pool then makes no offers for two seconds. Notes the starts of offered tasks
+-- Purpose: withdraws offers: all of a paused pool or target; and in a full pool with waiting queries,
+--   those that no client has taken for one second. The pool then makes no offers for two seconds. Notes the starts of offered tasks
 --   in pools that limit them; a withdrawn offer counts, too.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -11911,7 +11962,20 @@ declare
   v_ids bigint[];
   v_pools text[];
   v_kept bigint[];
+  v_paused bigint[];
 begin
+  v_paused := array(
+    select o.task_id
+    from async.offer o
+    left join pg_temp.leader_pool p on p.pool = o.pool
+    left join pg_temp.leader_target t on t.target = o.target
+    where (p.paused or t.paused)
+      and not exists (select from pg_temp.leader_backoff k where k.task_id = o.task_id and k.until > in_now));
+  if v_paused <> '{}' then
+    perform from async.leader_write(in_now, null, null, null, null, null, array(
+      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null, null, null)::async.event_t
+      from unnest(v_paused) i));
+  end if;
   if (select s.limits_starts from pg_temp.leader_state s) then
     update pg_temp.leader_pool p
     set offered = n.offers, started_at = case when n.offers then p.started_at else in_now end
@@ -11925,7 +11989,7 @@ begin
   select array_agg(o.task_id), array_agg(o.pool) into v_ids, v_pools
   from async.offer o
   join pg_temp.leader_pool p on p.pool = o.pool
-  where p.taken >= p.max_workers and o.offered < in_now - interval '1 second'
+  where not p.paused and p.taken >= p.max_workers and o.offered < in_now - interval '1 second'
     and not exists (select from pg_temp.leader_backoff k where k.task_id = o.task_id and k.until > in_now)
     and exists (select from pg_temp.leader_lane l
       where l.pool = o.pool and not l.pullable and not l.exhausted);
@@ -15763,7 +15827,8 @@ select
   t.session_reset,
   t.retired,
   t.max_sessions,
-  t.tags
+  t.tags,
+  t.paused
 from async.target t
 order by t.target;
 
@@ -15901,7 +15966,7 @@ from (
     select d.pool, d.target, async.pool_limit(d.pool) as max_workers, coalesce(p.workers, 0) as workers
     from async.discover_lanes() d
     left join async.concurrency_pool_tracker p on p.concurrency_pool = d.pool
-    where not d.pullable
+    where not d.pullable and not async.is_paused(d.pool, d.target)
   ) l
   join async.target g on g.target = l.target
   cross join lateral (
@@ -15946,7 +16011,7 @@ left join (select r.* from async.leader_session() r limit 1) s on true;
 -- views/v_target_state
 -- Every target and its state: ok; lost (unreachable: since when, the last error, the time of the
 -- next attempt, and the time when waiting tasks begin to fail, null if they do not); fencing (sessions of a lost
--- orchestrator are being ended); retired (refuses new tasks); unknown (no orchestrator leads).
+-- orchestrator are being ended); paused (no task starts); retired (refuses new tasks); unknown (no orchestrator leads).
 create or replace view async.v_target_state as
 select
   t.target,
@@ -15954,6 +16019,7 @@ select
     when not s.leads then 'unknown'
     when o.target is not null then 'lost'
     when f.target is not null then 'fencing'
+    when t.paused then 'paused'
     when t.retired then 'retired'
     else 'ok'
   end as state,
@@ -15962,11 +16028,12 @@ select
   case when s.leads then o.retry_at end as retry_at,
   case
     -- Tasks wait for the Rust engine, which resolves the reference.
-    when s.leads and not (l.engine = 'sql' and async.references_secret(t.connection_string))
+    when s.leads and not t.paused and not (l.engine = 'sql' and async.references_secret(t.connection_string))
       then o.since + c.target_patience
   end as patience_ends,
   coalesce(w.running, 0) as running,
-  t.retired
+  t.retired,
+  t.paused
 from async.target t
 -- The planner does not know that the table has one row, since it is never analyzed.
 cross join (select r.target_patience from async.control r limit 1) c
@@ -16008,6 +16075,8 @@ select
     when n.kind = 'deferred' and n.back > now()
       then format('deferred: the first comes back at %s', date_trunc('second', n.back))
     when s.paused then 'no new starts: async.control.paused is true'
+    when t.paused then format('target %s is paused', n.target)
+    when l.paused then format('pool %s is paused', n.concurrency_pool)
     when n.kind = 'deferred' then 'the deferral is over: it is about to join the queue'
     when n.kind = 'offered' then format('offered: waits for a client to call async.get_tasks(%L)', n.target)
     when t.state is null then 'there is no such target any more: its tasks are about to fail'
@@ -16098,7 +16167,8 @@ select
   w.oldest,
   clock_timestamp() - w.oldest as waiting_for,
   coalesce(k.workers, 0) >= async.pool_limit(n.concurrency_pool) as is_full,
-  n.retired
+  n.retired,
+  async.is_paused(n.concurrency_pool, null) as paused
 from (
   select a.concurrency_pool, bool_and(a.retired) as retired
   from (
@@ -16367,6 +16437,9 @@ comment on column async.target.receipts is
   'True when the target has the table of async.target_setup, so that tasks may have receipts.';
 comment on column async.target.tags is
   'The tags of the target: async.targets finds it by each.';
+comment on column async.target.paused is
+  'True while no task of the target starts. What runs goes on. A document of async.configure that '
+  'does not name it leaves it as it is.';
 comment on column async.target.retired is
   'True when the last async.configure left the target out: it refuses new tasks and finishes its '
   'present tasks.';
@@ -16381,6 +16454,9 @@ comment on column async.concurrency_pool.starts_max is
   'The most tasks of the pool that start in interval, evenly spaced. 0: no limit.';
 comment on column async.concurrency_pool.interval is
   'The time in which at most starts_max tasks start.';
+comment on column async.concurrency_pool.paused is
+  'True while no task of the pool starts. What runs goes on. A document of async.configure that '
+  'does not name it leaves it as it is.';
 comment on column async.concurrency_pool.retired is
   'True when the last async.configure left the pool out: it refuses new tasks and finishes its '
   'present tasks.';
@@ -16822,11 +16898,11 @@ comment on column async.v_target_status.concurency_max_workers is
   'The size of the pool of the target.';
 
 comment on view async.v_target_state is
-  'The state of each target: ok, lost, fencing, retired or unknown.';
+  'The state of each target: ok, lost, fencing, paused, retired or unknown.';
 comment on column async.v_target_state.target is 'The name of the target.';
 comment on column async.v_target_state.state is
-  'ok; lost: unreachable; fencing: sessions of a lost orchestrator are being ended; retired: '
-  'refuses new tasks; unknown: no orchestrator leads.';
+  'ok; lost: unreachable; fencing: sessions of a lost orchestrator are being ended; paused: '
+  'no task starts there; retired: refuses new tasks; unknown: no orchestrator leads.';
 comment on column async.v_target_state.since is
   'Since when the target is lost. Null when it is not lost.';
 comment on column async.v_target_state.error is
@@ -16839,6 +16915,8 @@ comment on column async.v_target_state.patience_ends is
 comment on column async.v_target_state.running is
   'The number of workers that run a task at the target.';
 comment on column async.v_target_state.retired is 'True when the target refuses new tasks.';
+comment on column async.v_target_state.paused is
+  'True while no task of the target starts, also while it is lost.';
 
 comment on view async.v_leader is
   'The leader, in one row. While no orchestrator leads, engine and epoch are those of the last '
@@ -16894,6 +16972,7 @@ comment on column async.v_pool.oldest is 'When the oldest of them was pushed.';
 comment on column async.v_pool.waiting_for is 'The time that the oldest has waited.';
 comment on column async.v_pool.is_full is 'True when no pool slot is free.';
 comment on column async.v_pool.retired is 'True when the pool refuses new tasks.';
+comment on column async.v_pool.paused is 'True while no task of the pool starts.';
 
 comment on view async.v_running_task is 'Every RUNNING task, the longest first.';
 comment on column async.v_running_task.concurrency_pool is 'The pool that the task counts against.';

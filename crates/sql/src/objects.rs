@@ -118,7 +118,7 @@ pub(crate) const SERVER: Part = Part {
         "0011_election", "0012_wake_up", "0013_max_sessions", "0014_arrivals", "0015_results",
         "0016_upkeep", "0017_polls", "0018_schedules", "0019_push_options", "0020_retries", "0022_restarts",
         "0024_depth_of_claims", "0025_limits_on_starts", "0026_waiting_deadlines", "0026_schedules",
-        "0027_results", "0028_receipts", "0029_ended_by", "0030_tail"),
+        "0027_results", "0028_receipts", "0029_ended_by", "0029_paused", "0030_tail"),
     objects: files!("objects/server":
         "election/is_advisory_lock",
         "election/random_key",
@@ -148,6 +148,7 @@ pub(crate) const SERVER: Part = Part {
         "decide/retries/copy_retry_policy",
         "decide/tasks/step_task",
         "decide/tasks/pool_limit",
+        "decide/tasks/is_paused",
         "decide/tasks/pool_spacing",
         "decide/tasks/due_tasks",
         "decide/tasks/deferred_tasks",

@@ -49,11 +49,11 @@ comment on column async.v_target_status.concurency_max_workers is
   'The size of the pool of the target.';
 
 comment on view async.v_target_state is
-  'The state of each target: ok, lost, fencing, retired or unknown.';
+  'The state of each target: ok, lost, fencing, paused, retired or unknown.';
 comment on column async.v_target_state.target is 'The name of the target.';
 comment on column async.v_target_state.state is
-  'ok; lost: unreachable; fencing: sessions of a lost orchestrator are being ended; retired: '
-  'refuses new tasks; unknown: no orchestrator leads.';
+  'ok; lost: unreachable; fencing: sessions of a lost orchestrator are being ended; paused: '
+  'no task starts there; retired: refuses new tasks; unknown: no orchestrator leads.';
 comment on column async.v_target_state.since is
   'Since when the target is lost. Null when it is not lost.';
 comment on column async.v_target_state.error is
@@ -66,6 +66,8 @@ comment on column async.v_target_state.patience_ends is
 comment on column async.v_target_state.running is
   'The number of workers that run a task at the target.';
 comment on column async.v_target_state.retired is 'True when the target refuses new tasks.';
+comment on column async.v_target_state.paused is
+  'True while no task of the target starts, also while it is lost.';
 
 comment on view async.v_leader is
   'The leader, in one row. While no orchestrator leads, engine and epoch are those of the last '
@@ -121,6 +123,7 @@ comment on column async.v_pool.oldest is 'When the oldest of them was pushed.';
 comment on column async.v_pool.waiting_for is 'The time that the oldest has waited.';
 comment on column async.v_pool.is_full is 'True when no pool slot is free.';
 comment on column async.v_pool.retired is 'True when the pool refuses new tasks.';
+comment on column async.v_pool.paused is 'True while no task of the pool starts.';
 
 comment on view async.v_running_task is 'Every RUNNING task, the longest first.';
 comment on column async.v_running_task.concurrency_pool is 'The pool that the task counts against.';

@@ -196,7 +196,7 @@ language sql as $$
           where coalesce(t.concurrency_pool, t.target) = d.pool and t.tracked) as free
         from async.discover_lanes() d
       ) l
-      where l.free > 0 and (l.pullable or in_workers > 0 and l.target <> all (in_down))
+      where l.free > 0 and not async.is_paused(l.pool, l.target) and (l.pullable or in_workers > 0 and l.target <> all (in_down))
     ) i
     cross join lateral async.plan_claims(i.lanes, in_workers, in_skip, in_now, in_depth) p
     where i.lanes is not null

@@ -119,6 +119,8 @@ begin
     spacing interval,
     started_at timestamptz not null default '-infinity',
     offered bool not null default false,
+    -- No task of it starts.
+    paused bool not null default false,
     -- No offers before this time, after offers were withdrawn in favor of queries.
     offers_held_until timestamptz not null default '-infinity'
   ) with (fillfactor = 30);
@@ -154,6 +156,8 @@ begin
     session_reset bool not null,
     max_concurrency int not null,
     max_sessions int,
+    -- No task of it starts, and none fails because it is down.
+    paused bool not null default false,
     configured bool not null default true,
     health text not null default 'unknown',
     fresh bool not null default true,
