@@ -1439,7 +1439,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '811f93cd06cda561'::text
+  select 'ffe81502c6cd1bb3'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -5774,6 +5774,23 @@ begin
 end
 $function$;
 
+-- clients/hint_of_targets
+-- Purpose: the hint of an error about an unknown target, for the role that called. Only administrators
+--   may make and list targets.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.hint_of_targets(in_caller name) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select case
+    when has_function_privilege(in_caller, 'async.configure(jsonb)', 'execute')
+      then 'async.set_target adds targets; async.v_target lists them.'
+    else 'An administrator adds targets.'
+  end
+$function$;
+
 -- clients/prepare_push
 -- Purpose: checks the pushed elements and computes their rows. In the leader session (triggers,
 --   routines) an element without a target is skipped with a warning. in_retries names the retry policy
@@ -5873,10 +5890,10 @@ begin
           using errcode = 'PA01B', hint = format('It may have %s bytes.', async.name_bytes_max());
       elsif v_target.target is null then
         raise exception 'task %: there is no target %', out_position, quote_literal(v_task.target)
-          using errcode = 'PA011', hint = 'async.configure makes targets; async.v_target lists them.';
+          using errcode = 'PA011', hint = async.hint_of_targets(in_caller);
       elsif v_target.retired then
         raise exception 'task %: the target % is retired', out_position, quote_literal(v_task.target)
-          using errcode = 'PA012', hint = 'The last configuration left it out. Configure it again, or name another.';
+          using errcode = 'PA012', hint = 'The last configuration left it out. An administrator configures it again; or name another.';
       end if;
       -- Most targets are granted plainly. The function is slow, and says what is wrong.
       if (v_everywhere
@@ -5903,7 +5920,7 @@ begin
           using errcode = 'PA01B', hint = format('It may have %s bytes.', async.name_bytes_max());
       elsif not v_pool_is_known then
         raise exception 'task %: the concurrency pool % is retired', out_position, quote_literal(v_task.concurrency_pool)
-          using errcode = 'PA013', hint = 'The last configuration left it out. Configure it again, or name another.';
+          using errcode = 'PA013', hint = 'The last configuration left it out. An administrator configures it again; or name another.';
       end if;
       v_pool_given := v_task.concurrency_pool;
     end if;
@@ -5913,7 +5930,7 @@ begin
       v_retry := async.copy_retry_policy(v_retry_name);
       if v_retry is null and v_retry_name <> 'none' then
         raise exception 'task %: there is no retry policy %', out_position, quote_literal(v_retry_name)
-          using errcode = 'PA01I', hint = 'async.configure makes retry policies; none stands for no policy.';
+          using errcode = 'PA01I', hint = 'An administrator makes retry policies with async.configure. The name none stands for no policy.';
       end if;
       v_retry_given := v_retry_name;
     end if;
@@ -6668,7 +6685,7 @@ begin
         case when v_target.target is null then 'there is none of that name'
           when v_target.retired then 'it is retired'
           else 'it does not finish asynchronously' end
-      using errcode = 'PA040', hint = 'Configure it with asynchronous_finish, and push tasks without a query.';
+      using errcode = 'PA040', hint = 'An administrator configures it with asynchronous_finish. Then push tasks without a query.';
   end if;
   perform async.wake_leader();
   loop
@@ -6875,7 +6892,7 @@ begin
   while (select s.last_value from async.latch_served s) < v_mine loop
     if not async.leader_exists() then
       raise exception 'no orchestrator is running'
-        using errcode = 'PA050', hint = 'Start one: call async.main(), or pgasync run.';
+        using errcode = 'PA050', hint = 'The owner of the schema starts one: call async.main(), or pgasync run.';
     end if;
     perform pg_sleep(v_pause_seconds);
     v_pause_seconds := least(v_pause_seconds * 2, c_pause_seconds_max);
@@ -6963,7 +6980,7 @@ begin
   limit 1;
   if not found then
     raise exception 'there is no target %', coalesce(quote_literal(_target), 'null')
-      using errcode = 'PA011', hint = 'async.configure makes targets; async.v_target lists them.';
+      using errcode = 'PA011', hint = 'async.set_target adds targets; async.v_target lists them.';
   end if;
   v_role := async.parse_conninfo(v_target.connection_string) ->> 'user';
   return format(c_setup, async.visible_text(v_target.target),
@@ -13326,7 +13343,7 @@ begin
       format('It may have %s bytes.', async.name_bytes_max()));
   elsif btrim(coalesce(s.target, ''), E' \t\n\r\f\x0b') in ('', 'tag:') then
     perform async.refuse_schedule_option(in_path, 'target', format('must name a target or tag:NAME, not %s',
-      coalesce(quote_literal(s.target), 'null')), 'async.v_target lists the targets and their tags.');
+      coalesce(quote_literal(s.target), 'null')), async.hint_of_targets(in_caller));
   elsif octet_length(s.target) > async.name_bytes_max() then
     perform async.refuse_schedule_option(in_path, 'target', format('is too long (%s bytes)', octet_length(s.target)),
       format('It may have %s bytes.', async.name_bytes_max()));
@@ -16325,6 +16342,127 @@ select
   t.ended_by
 from async.task t;
 
+-- clients/own/is_pushed_by
+-- Purpose: whether a task was pushed by one of these roles, by async.task.pushed_by: session_user, or
+--   session_user as current_user, of which the latter counts. The names of in_ambiguous read like two
+--   names, and are one: roles with as in their names.
+-- Returns: bool; null for a task without the column.
+-- Raises: nothing.
+-- Locks: none. (No SET clause: the planner inlines it.)
+create or replace function async.is_pushed_by(in_pushed_by text, in_roles text[], in_ambiguous text[]) returns bool
+language sql immutable as $function$
+  select in_pushed_by operator(pg_catalog.=) any (in_roles)
+    or pg_catalog.split_part(in_pushed_by, ' as ', 2) operator(pg_catalog.=) any (in_roles)
+      and pg_catalog.split_part(in_pushed_by, ' as ', 3) operator(pg_catalog.=) ''
+      and in_pushed_by operator(pg_catalog.<>) all (in_ambiguous)
+$function$;
+
+-- clients/own/why_task_waits
+-- Purpose: why a READY task of a client waits, for the role that read in_ticket from async.caller: as
+--   async.v_why_waiting says it, without the error of its target, and without what concerns the tasks of
+--   others.
+-- Returns: text; null for a task that does not wait, or that another role pushed.
+-- Raises: insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: none.
+create or replace function async.why_task_waits(in_caller name, in_ticket bytea, in_task_id bigint) returns text
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_pool text;
+  v_task async.task;
+  v_target record;
+  v_server record;
+  v_slots int;
+begin
+  perform async.scope_of(in_caller, in_ticket, null);
+  select t.* into v_task from async.task t where t.task_id = in_task_id;
+  if v_task.task_id is null or v_task.processed is not null or v_task.consumed is not null
+    or v_task.yielded is not null or async.is_pushed_by(v_task.pushed_by, async.roles_of(in_caller), async.ambiguous_roles()) is not true
+  then
+    return null;
+  end if;
+  v_pool := coalesce(v_task.concurrency_pool, v_task.target);
+  select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.leader_exists() as leads into v_server
+  from async.control c;
+  select s.state, s.since, s.paused, s.patience_ends into v_target
+  from async.v_target_state s where s.target = v_task.target;
+  select coalesce(k.workers, 0) into v_slots
+  from async.concurrency_pool_tracker k where k.concurrency_pool = v_pool;
+  return case
+    when not v_server.leads and not v_server.enabled then 'no orchestrator leads, and it is disabled'
+    when not v_server.leads and async.standby_sessions() > 0 then 'no orchestrator leads: a standby takes over'
+    when not v_server.leads then 'no orchestrator leads'
+    when not v_server.enabled then 'the orchestrator is stopping'
+    when v_task.eligible_when > now() and v_task.attempt > 0
+      then format('waits for attempt %s of %s at %s', v_task.attempt + 1, v_task.retry ->> 'max_attempts',
+        date_trunc('second', v_task.eligible_when))
+    when v_task.eligible_when > now() then format('deferred: it comes back at %s', date_trunc('second', v_task.eligible_when))
+    when v_server.paused then 'no new starts: the orchestrator is paused'
+    when v_target.paused then format('target %s is paused', v_task.target)
+    when async.is_paused(v_pool, null) then format('pool %s is paused', v_pool)
+    when v_task.eligible_when is not null then 'the deferral is over: it is about to join the queue'
+    when v_task.query is null and v_task.tracked
+      then format('offered: waits for a client to call async.get_tasks(%L)', v_task.target)
+    when v_target.state is null then 'there is no such target any more: its tasks are about to fail'
+    when v_task.query is not null and v_target.state = 'lost' and v_target.patience_ends is null
+      then format('the target is lost since %s', date_trunc('second', v_target.since))
+    when v_task.query is not null and v_target.state = 'lost'
+      then format('the target is lost since %s; tasks that waited until %s fail', date_trunc('second', v_target.since),
+        date_trunc('second', v_target.patience_ends))
+    when v_task.query is not null and v_target.state = 'fencing'
+      then 'sessions of a lost orchestrator are being ended at the target'
+    when async.pool_limit(v_pool) <= 0 then 'its pool may hold no task: the limit is 0'
+    when v_slots >= async.pool_limit(v_pool) then format('its pool is full: %s of %s', v_slots, async.pool_limit(v_pool))
+    when v_task.query is not null and v_server.busy >= v_server.workers
+      then format('all %s workers are busy', v_server.workers)
+    when v_task.entered > clock_timestamp() - interval '5 seconds' then 'it is about to start'
+    else 'its turn comes as others end'
+  end;
+end
+$function$;
+
+-- views/v_my_task
+-- The tasks that the reader pushed, or a role whose privileges it has: phase, outcome, times, and why a
+-- READY task waits. reason takes a look at the state of the server for each READY task that is read.
+-- The barrier keeps conditions of the reader from the tasks of others.
+create or replace view async.v_my_task with (security_barrier) as
+select
+  t.task_id,
+  async.task_execution_state(t) as phase,
+  t.finish_status,
+  t.failed,
+  t.target,
+  coalesce(t.concurrency_pool, t.target) as concurrency_pool,
+  t.priority,
+  t.source,
+  t.entered,
+  t.consumed,
+  t.yielded,
+  t.processed,
+  greatest(coalesce(t.consumed, t.processed, clock_timestamp()) - t.entered, interval '0') as waited,
+  coalesce(t.processed, clock_timestamp()) - t.consumed as took,
+  t.eligible_when,
+  t.times_up,
+  t.run_at,
+  t.expires_at,
+  t.run,
+  t.attempt,
+  t.unique_key,
+  t.schedule,
+  t.scheduled_for,
+  t.pushed_by,
+  t.ended_by,
+  t.task_data,
+  t.query,
+  t.processing_error,
+  case when t.processed is null and t.consumed is null and t.yielded is null
+    then (select async.why_task_waits(c.caller, c.ticket, t.task_id) from async.caller c)
+  end as reason
+from async.task t
+cross join (select async.roles_of(current_user) as own, async.ambiguous_roles() as ambiguous offset 0) r
+where async.is_pushed_by(t.pushed_by, r.own, r.ambiguous);
+
 -- views/v_dead_task
 -- The failed tasks whose attempts are used up, with their last error. async.attempt has the attempts.
 create or replace view async.v_dead_task as
@@ -16813,6 +16951,11 @@ comment on function async.request_finish(bigint[], async.finish_status_t, text, 
   'Writes the requests of async.finish, cancel and defer on the server. Returns a warning, or '
   'null. Raises PA020, PA021, PA022.';
 comment on function async.pool_limit(text) is 'The number of pool slots of a pool.';
+comment on function async.is_paused(text, text) is 'True while a pool or a target is paused.';
+comment on function async.is_pushed_by(text, text[], text[]) is
+  'True for the pushed_by of a task that one of the roles has pushed.';
+comment on function async.why_task_waits(name, bytea, bigint) is
+  'Why a READY task waits, for the role that pushed it and that read the ticket from async.caller.';
 comment on function async.leader_exists() is 'True while an orchestrator leads.';
 comment on function async.waits_for_launch(async.task) is
   'True for a READY task with a query that is not deferred.';
@@ -16856,6 +16999,18 @@ comment on column async.v_task.waited is
   'The time from the push to the last start. For a task that was not started, to its end or to now.';
 comment on column async.v_task.took is
   'The time from the last start to the end, or to now. Null for a task that was not started.';
+
+comment on view async.v_my_task is
+  'The tasks that the reader pushed, or a role whose privileges it has, with the reason for waiting. '
+  'For clients.';
+comment on column async.v_my_task.phase is 'READY, RUNNING, YIELDED or FINISHED.';
+comment on column async.v_my_task.concurrency_pool is 'The pool that the task counts against.';
+comment on column async.v_my_task.waited is
+  'The time from the push to the last start. For a task that was not started, to its end or to now.';
+comment on column async.v_my_task.took is
+  'The time from the last start to the end, or to now. Null for a task that was not started.';
+comment on column async.v_my_task.reason is
+  'Why a READY task waits. Null in other phases.';
 
 comment on view async.v_dead_task is
   'The failed tasks whose attempts are used up. async.restart_task gives one of them new attempts.';
@@ -17031,7 +17186,7 @@ begin
   for v_column in
     select v.oid::regclass as view, a.attname, d.description
     from (
-      values ('v_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
+      values ('v_task', 'task'), ('v_my_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
         ('v_running_task', 'task'), ('v_dead_task', 'task'), ('v_target', 'target'),
         ('v_schedule', 'schedule')
     ) as p(view_name, table_name)

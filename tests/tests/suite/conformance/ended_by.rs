@@ -4,6 +4,7 @@ use pgasync_pg::Session;
 use pgasync_tests::Engine;
 use serde_json::json;
 
+use super::clients::client_of;
 use super::fixture::{Fixture, SLOW, SOON};
 
 /// A role that logs in by itself, and its session. [`Login::drop_from`] drops it.
@@ -176,7 +177,32 @@ async fn a_task_with_user_triggers_keeps_it<E: Engine>() {
     ann.drop_from(&fixture).await;
 }
 
+/// The server sees the login of the client database, and no other role.
+async fn a_forwarded_cancel_names_the_login_of_the_client_database<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    let (scratch, client) = client_of(&fixture.database).await;
+    let ann = Login::client(&fixture).await;
+    client
+        .batch_execute(&format!(
+            "select async.server('{}'); select async.grant_client('{}')",
+            fixture.conninfo().replace("user=postgres", &format!("user={}", ann.name)),
+            ann.name
+        ))
+        .await
+        .expect("the owner sets it");
+    let running = fixture.push(SLOW).await;
+    fixture.wait_until_it_runs(running).await;
+    client.batch_execute(&format!("select async.cancel(array[{running}])")).await.expect("it is forwarded");
+    fixture.end_within(running, SOON).await.is("CANCELED");
+    assert_eq!(fixture.ended_by(running).await.as_ref(), Some(&ann.name), "the session here is one of postgres");
+    client.batch_execute(&format!("drop owned by {}", ann.name)).await.expect("it is the owner");
+    client.close().await;
+    drop(scratch);
+    ann.drop_from(&fixture).await;
+}
+
 conformance!(
+    a_forwarded_cancel_names_the_login_of_the_client_database,
     a_cancel_and_a_finish_name_the_login_role_in_every_phase,
     an_end_without_a_request_names_no_role,
     a_restart_clears_it_and_the_next_end_names_its_own_role,

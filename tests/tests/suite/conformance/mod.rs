@@ -48,6 +48,7 @@ pub(crate) mod link;
 mod maintenance;
 mod max_sessions;
 mod order_and_pools;
+mod own_tasks;
 mod paused;
 mod permissions;
 mod pull;

@@ -34,7 +34,7 @@ begin
         case when v_target.target is null then 'there is none of that name'
           when v_target.retired then 'it is retired'
           else 'it does not finish asynchronously' end
-      using errcode = 'PA040', hint = 'Configure it with asynchronous_finish, and push tasks without a query.';
+      using errcode = 'PA040', hint = 'An administrator configures it with asynchronous_finish. Then push tasks without a query.';
   end if;
   perform async.wake_leader();
   loop

@@ -8,6 +8,18 @@ comment on column async.v_task.waited is
 comment on column async.v_task.took is
   'The time from the last start to the end, or to now. Null for a task that was not started.';
 
+comment on view async.v_my_task is
+  'The tasks that the reader pushed, or a role whose privileges it has, with the reason for waiting. '
+  'For clients.';
+comment on column async.v_my_task.phase is 'READY, RUNNING, YIELDED or FINISHED.';
+comment on column async.v_my_task.concurrency_pool is 'The pool that the task counts against.';
+comment on column async.v_my_task.waited is
+  'The time from the push to the last start. For a task that was not started, to its end or to now.';
+comment on column async.v_my_task.took is
+  'The time from the last start to the end, or to now. Null for a task that was not started.';
+comment on column async.v_my_task.reason is
+  'Why a READY task waits. Null in other phases.';
+
 comment on view async.v_dead_task is
   'The failed tasks whose attempts are used up. async.restart_task gives one of them new attempts.';
 comment on column async.v_dead_task.retry_policy is 'The name of the retry policy.';
@@ -182,7 +194,7 @@ begin
   for v_column in
     select v.oid::regclass as view, a.attname, d.description
     from (
-      values ('v_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
+      values ('v_task', 'task'), ('v_my_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
         ('v_running_task', 'task'), ('v_dead_task', 'task'), ('v_target', 'target'),
         ('v_schedule', 'schedule')
     ) as p(view_name, table_name)
