@@ -1419,7 +1419,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '7e99a656a9187394'::text
+  select '39161b6364e9b676'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -16587,10 +16587,22 @@ declare
   v_metrics async.metric[];
 begin
   with started as (
-    select t.target,
-      case when t.consumed is not null and t.attempt = 0 then
-        greatest(0, extract(epoch from t.consumed - greatest(t.entered, t.run_at))) end as waited
-    from unnest(v_started) as s(task_id)
+    select t.target from unnest(v_started) as s(task_id) join async.task t on t.task_id = s.task_id
+  ), waited as (
+    select t.target, greatest(0, extract(epoch from s.began - greatest(t.entered, t.run_at))) as waited
+    from (
+      select w.task_id, w.consumed as began
+      from unnest(v_started) as u(task_id)
+      join async.task w on w.task_id = u.task_id
+      where coalesce(w.attempt, 0) = 0 and w.consumed is not null
+      union all
+      -- First attempts that have failed since. The tasks that were claimed at v_since were started later.
+      select a.task_id, a.began
+      from (select distinct d.task_id from unnest(v_started) as d(task_id)) u
+      join async.task w on w.task_id = u.task_id and w.attempt > 0
+      join async.attempt a on a.task_id = u.task_id
+      where a.attempt = 1 and a.began >= v_since and a.began < in_now
+    ) s
     join async.task t on t.task_id = s.task_id
   ), ended as (
     select t.target, t.finish_status,
@@ -16624,8 +16636,7 @@ begin
     union all
     select 'pgasync_task_wait_seconds', jsonb_build_object('target', s.target),
       sum(s.waited), async.metric_buckets('pgasync_task_wait_seconds', array_agg(s.waited))
-    from started s
-    where s.waited is not null
+    from waited s
     group by s.target
     union all
     select 'pgasync_task_run_seconds', jsonb_build_object('target', e.target),
@@ -16685,8 +16696,9 @@ begin
   where h.buckets is not null;
 
   return query
-  select 'pgasync_build_info'::text, jsonb_build_object('version', c.version, 'engine', l.engine), 1::float8
-  from async.client_control c cross join async.leader l
+  select 'pgasync_build_info'::text, jsonb_build_object('version', c.version, 'engine', coalesce(l.engine, 'none')),
+    1::float8
+  from async.client_control c left join async.leader l on true
   union all
   select 'pgasync_leader', '{}'::jsonb, v_leads::int::float8
   union all
@@ -16695,7 +16707,7 @@ begin
   select 'pgasync_workers_max', '{}'::jsonb, c.workers::float8 from async.control c
   union all
   select 'pgasync_fences_open', '{}'::jsonb, count(distinct s.target)::float8
-  from async.session s cross join async.leader l
+  from async.session s left join async.leader l on true
   where s.epoch < l.epoch or s.lost_since is not null and not s.written_off and not s.settled;
 
   return query

@@ -30,11 +30,14 @@ async fn wait_for(database: &Database, series: &str, value: f64) -> BTreeMap<Str
     }
 }
 
-/// Successes, errors with and without a retry, a timeout, a cancel, a deferral, an asynchronous finish, a pulled
-/// task, and a restart.
-async fn each_engine_counts_the_same<E: Engine>() {
-    let database = Database::create().await;
-    let target = Target::create_on(database.cluster()).await;
+/// The name of a series of ended tasks.
+fn ended(status: &str, class: &str, target: &str) -> String {
+    format!(
+        "pgasync_tasks_ended_total{{\"status\": \"{status}\", \"target\": \"{target}\", \"sqlstate_class\": \"{class}\"}}"
+    )
+}
+
+async fn configure(database: &Database, target: &Target) {
     let policy = json!({"retry_policy": "twice", "max_attempts": 3, "delay": "50 milliseconds", "sqlstates": ["any"]});
     database
         .configure(&json!({
@@ -47,12 +50,12 @@ async fn each_engine_counts_the_same<E: Engine>() {
             ],
         }))
         .await;
-    let mut engine = E::attach(&database);
-    engine.lead().await;
-    let push = |arguments: &'static str| {
-        let database = &database;
-        async move { database.number(&format!("select async.push({arguments})")).await }
-    };
+}
+
+/// Successes, errors with and without a retry, a timeout, a cancel, a task that yields, and one that is pulled.
+async fn run_one_of_each(database: &Database) {
+    let push =
+        |arguments: &'static str| async move { database.number(&format!("select async.push({arguments})")).await };
     for _ in 0..20 {
         push("'select 1', 'there'").await;
     }
@@ -62,50 +65,60 @@ async fn each_engine_counts_the_same<E: Engine>() {
     let later = push("'select 1', 'later'").await;
     let waits = push("'select 1', 'full'").await;
     let pulled = database.number("select async.push_task(async.task(null, 'later'))").await;
-    database
-        .wait_for(&format!("select count(*) = 1 from async.task where task_id = {later} and yielded is not null"))
-        .await;
+    let yielded = format!("select count(*) = 1 from async.task where task_id = {later} and yielded is not null");
+    database.wait_for(&yielded).await;
     database.run(&format!("select async.finish(array[{later}::bigint], 'FINISHED', null)")).await;
     database.run(&format!("select async.cancel(array[{waits}::bigint])")).await;
     database.wait_for("select count(*) = 1 from async.get_tasks('later', 1)").await;
     database.run(&format!("select async.finish(array[{pulled}::bigint], 'FAILED', 'no')")).await;
     database.wait_until_finished().await;
-    // A task that ends twice counts twice. It is restarted when its first end was counted.
-    let ended = |status: &str, class: &str, target: &str| {
-        format!(
-            "pgasync_tasks_ended_total{{\"status\": \"{status}\", \"target\": \"{target}\", \"sqlstate_class\": \"{class}\"}}"
-        )
-    };
-    wait_for(&database, &ended("FINISHED", "", "there"), 20.0).await;
-    database.run("select async.restart_task(min(task_id)) from async.task").await;
-    database.wait_until_finished().await;
-    database.rows("select async.push_task(async.task('select 1', 'full'))", &[]).await;
+}
 
-    let found = wait_for(&database, &ended("FINISHED", "", "there"), 21.0).await;
+/// What both engines must have counted: [`run_one_of_each`], one restart, and a task that waits.
+fn expected() -> Vec<(String, f64)> {
     let there = |name: &str| format!("{name}{{\"target\": \"there\"}}");
-    for (series, value) in [
+    let bucket = |le: &str| format!("pgasync_task_run_seconds_bucket{{\"le\": \"{le}\", \"target\": \"there\"}}");
+    vec![
+        (ended("FINISHED", "", "there"), 21.0),
+        (ended("FINISHED", "", "later"), 1.0),
         (ended("FAILED", "22", "there"), 2.0),
         (ended("FAILED", "", "later"), 1.0),
         (ended("TIMED_OUT", "", "there"), 1.0),
         (ended("CANCELED", "", "full"), 1.0),
-        (ended("FINISHED", "", "later"), 1.0),
         // 20 and the restart, the errors with two retries, and the timeout.
         (there("pgasync_tasks_started_total"), 26.0),
         (there("pgasync_retries_total"), 2.0),
         (there("pgasync_task_wait_seconds_count"), 24.0),
         (there("pgasync_task_run_seconds_count"), 24.0),
+        (bucket("86400"), 24.0),
+        (bucket("+Inf"), 24.0),
         (there("pgasync_target_up"), 1.0),
         ("pgasync_leader{}".to_owned(), 1.0),
         ("pgasync_workers_max{}".to_owned(), 4.0),
         ("pgasync_fences_open{}".to_owned(), 0.0),
         ("pgasync_pool_slots_max{\"pool\": \"there\"}".to_owned(), 4.0),
         ("pgasync_tasks_waiting{\"target\": \"full\"}".to_owned(), 1.0),
-        ("pgasync_task_run_seconds_bucket{\"le\": \"+Inf\", \"target\": \"there\"}".to_owned(), 24.0),
-        ("pgasync_task_run_seconds_bucket{\"le\": \"86400\", \"target\": \"there\"}".to_owned(), 24.0),
-    ] {
+    ]
+}
+
+async fn each_engine_counts_the_same<E: Engine>() {
+    let database = Database::create().await;
+    let target = Target::create_on(database.cluster()).await;
+    configure(&database, &target).await;
+    let mut engine = E::attach(&database);
+    engine.lead().await;
+    run_one_of_each(&database).await;
+    // A task that ends twice counts twice. It is restarted when its first end was counted.
+    wait_for(&database, &ended("FINISHED", "", "there"), 20.0).await;
+    database.run("select async.restart_task(min(task_id)) from async.task").await;
+    database.wait_until_finished().await;
+    database.rows("select async.push_task(async.task('select 1', 'full'))", &[]).await;
+
+    let found = wait_for(&database, &ended("FINISHED", "", "there"), 21.0).await;
+    for (series, value) in expected() {
         assert_eq!(found.get(&series), Some(&value), "{}: {series} in {found:#?}", E::NAME);
     }
-    let ran = found[&there("pgasync_task_run_seconds_sum")];
+    let ran = found["pgasync_task_run_seconds_sum{\"target\": \"there\"}"];
     assert!((0.3..60.0).contains(&ran), "{ran}");
     assert!(found["pgasync_batch_tasks_count{}"] > 0.0 && found["pgasync_loop_seconds_count{}"] > 0.0);
     let names: Vec<String> = found.keys().map(|series| series.split('{').next().unwrap_or(series).to_owned()).collect();

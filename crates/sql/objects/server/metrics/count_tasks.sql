@@ -23,7 +23,7 @@ begin
       select w.task_id, w.consumed as began
       from unnest(v_started) as u(task_id)
       join async.task w on w.task_id = u.task_id
-      where w.attempt = 0 and w.consumed is not null
+      where coalesce(w.attempt, 0) = 0 and w.consumed is not null
       union all
       -- First attempts that have failed since. The tasks that were claimed at v_since were started later.
       select a.task_id, a.began
