@@ -37,6 +37,8 @@ apt_install_server() {
 }
 
 need_psql() { have psql || apt_install postgresql-client; }
+# The package starts no service where no systemd runs.
+need_pgbouncer() { have pgbouncer || [ -x /usr/sbin/pgbouncer ] || apt_install pgbouncer; }
 need_linker() { have cc || apt_install gcc libc6-dev; }
 
 need_cargo() {

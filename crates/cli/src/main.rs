@@ -27,6 +27,7 @@ mod status;
 mod stop;
 mod task_filter;
 mod tasks;
+mod top;
 mod uninstall;
 mod visible;
 
@@ -56,6 +57,7 @@ async fn execute(command: CliCommand) -> Result<ExitCode, Failure> {
         CliCommand::Init { server, part } => init::run(&server, part).await?,
         CliCommand::Run(options) => run::run(&options).await?,
         CliCommand::Status(options) => status::run(&options).await?,
+        CliCommand::Top(options) => top::run(&options).await?,
         CliCommand::Push(options) => push::run(&options).await?,
         CliCommand::Tasks(options) => tasks::run(&options).await?,
         CliCommand::Show(options) => show::run(&options).await?,

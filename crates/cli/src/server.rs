@@ -43,8 +43,12 @@ impl ServerArgs {
     }
 
     pub(crate) fn open(&self) -> Result<Server, Failure> {
+        self.open_with(1)
+    }
+
+    pub(crate) fn open_with(&self, sessions_max: u32) -> Result<Server, Failure> {
         let settings = self.settings()?;
-        let client = Client::with_sessions(settings.clone(), 1, PATIENCE);
+        let client = Client::with_sessions(settings.clone(), sessions_max, PATIENCE);
         Ok(Server { settings, client, is_named: self.server.is_some() || self.server_file.is_some() })
     }
 }

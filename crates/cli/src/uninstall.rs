@@ -65,7 +65,7 @@ async fn uninstall(server: &Server, arguments: &UninstallArgs) -> Result<Exit, F
     let session = server.connect().await?;
     arguments.confirm.ask(&question(server, &session, installed.server).await?)?;
     session.batch_execute("set lock_timeout = '10s'; drop schema async cascade").await?;
-    println!("pgasync is removed from {}", visible::line(&server.settings.describe()));
+    crate::print::write(&format!("pgasync is removed from {}\n", visible::line(&server.settings.describe())))?;
     Ok(Exit::Done)
 }
 

@@ -499,6 +499,7 @@ pub(crate) const SERVER: Part = Part {
         "views/helpers/leader_session",
         "views/helpers/standby_sessions",
         "views/helpers/lane_backlog",
+        "views/helpers/error_group",
         "views/v_target",
         "views/v_schedule",
         "views/v_unfinished_task",
