@@ -8,6 +8,10 @@ use crate::visible;
 
 pub(crate) async fn run(server: &ServerArgs, part: PartName) -> Result<Exit, Failure> {
     let server = server.open()?;
+    let installed = server.installation().await?;
+    if installed.schema && !installed.owned {
+        return Err(server.not_owned(&installed));
+    }
     let session = server.connect().await?;
     install(&session, part.into()).await.map_err(|error| Failure::new(Exit::Negative, error.to_string()))?;
     let here = server.settings.describe();

@@ -76,8 +76,8 @@ async fn execute(command: CliCommand) -> Result<ExitCode, Failure> {
         CliCommand::Uninstall(options) => uninstall::run(&options).await?,
         CliCommand::Completions(options) => generated::completions(&options)?,
         CliCommand::Man(options) => generated::man(&options)?,
-        CliCommand::Demo(options) => return Ok(demo::run(&options).await?),
-        CliCommand::Bench(options) => return Ok(bench::run(&options).await?),
+        CliCommand::Demo(options) => return demo::run(&options).await.map_err(|error| options.server.advised(error)),
+        CliCommand::Bench(options) => return bench::run(&options).await.map_err(|error| options.server.advised(error)),
     };
     Ok(done.into())
 }

@@ -53,9 +53,7 @@ async fn uninstall(server: &Server, arguments: &UninstallArgs) -> Result<Exit, F
         return Err(server.missing(&installed));
     }
     if !installed.owned {
-        let text = format!("the role \"{}\" does not own the schema async", installed.role);
-        let owner = installed.owner.as_deref().unwrap_or_default();
-        return Err(Failure::new(Exit::Negative, text).hint(format!("connect as \"{owner}\"")));
+        return Err(server.not_owned(&installed));
     }
     if installed.server && server.client.leader().await.is_ok_and(|leader| leader.leads) {
         return Err(

@@ -20,6 +20,7 @@ use crate::server::error_text;
 /// The exit code is a success only if every task ended as intended.
 pub(crate) async fn run(options: &DemoArgs) -> anyhow::Result<ExitCode> {
     let cluster = options.server.settings()?;
+    cluster.connect().await?.close().await;
     let (count, here) = (databases::TARGETS.len(), cluster.describe());
     print::write(&format!("Setting up a server and {count} target databases at {here}\n"))?;
     let databases = DemoDatabases::set_up(&cluster).await?;

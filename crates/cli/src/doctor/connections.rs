@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use pgasync_pg::types::Type;
 use pgasync_pg::{Row, Session};
 
 use super::{Finding, row_of};
 use crate::failure::Failure;
 
-/// What limits the connections of this role, how many it admits, and how many others have now. A superuser is
+/// What limits the connections of a role (`$1`, or the present one), how many it admits, and how many others have now. A superuser is
 /// bound by max_connections alone. Backends without a role are workers of Postgres.
 const LIMITS: &str = "with present as (
     select a.datname, a.usename, a.application_name from pg_catalog.pg_stat_activity a
@@ -15,7 +16,7 @@ const LIMITS: &str = "with present as (
   ), me as (
     select r.rolname, r.rolsuper, r.rolconnlimit, d.datname, d.datconnlimit
     from pg_catalog.pg_roles r, pg_catalog.pg_database d
-    where r.rolname = current_user and d.datname = pg_catalog.current_database()
+    where r.rolname = coalesce($1, current_user) and d.datname = pg_catalog.current_database()
   ), reserved as (
     select case when m.rolsuper then 0 else pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int8
       + coalesce(pg_catalog.current_setting('reserved_connections', true)::pg_catalog.int8, 0) end as connections
@@ -64,8 +65,8 @@ struct Place {
     limit: Option<Limit>,
 }
 
-pub(super) async fn limits(session: &Session) -> Result<Vec<Limit>, Failure> {
-    Ok(session.query_typed(LIMITS, &[]).await?.iter().map(limit).collect())
+pub(super) async fn limits(session: &Session, role: Option<&str>) -> Result<Vec<Limit>, Failure> {
+    Ok(session.query_typed(LIMITS, &[(&role, Type::TEXT)]).await?.iter().map(limit).collect())
 }
 
 fn limit(row: &Row) -> Limit {

@@ -34,17 +34,19 @@ struct Backend {
 pub(super) async fn path(settings: &ConnectionSettings, session: &Session, begin: Instant) -> Result<Path, Failure> {
     let first = backend(session).await?;
     let is_old = first.age > begin.elapsed() + AGE_TOLERANCE;
-    let second = settings.connect().await?;
+    let shown = if is_old { Path::Sessions } else { Path::Direct };
+    // A limit on connections may refuse another one.
+    let Ok(second) = settings.connect().await else { return Ok(shown) };
     let same = backend(&second).await?;
     if first.id == same.id {
         return Ok(Path::Transactions);
     }
     second.close().await;
-    let third = settings.connect().await?;
+    let Ok(third) = settings.connect().await else { return Ok(shown) };
     let again = backend(&third).await?;
     third.close().await;
     let is_shared = again.id == same.id || again.id == first.id;
-    Ok(if is_old || is_shared { Path::Sessions } else { Path::Direct })
+    Ok(if is_shared { Path::Sessions } else { shown })
 }
 
 async fn backend(session: &Session) -> Result<Backend, Failure> {

@@ -63,7 +63,7 @@ pub(super) async fn examine(
         Some("sql") => OWN_SESSIONS_OF_MAIN + facts.get::<_, i64>("helpers").max(3),
         _ => OWN_SESSIONS_OF_RUN,
     };
-    let limits = connections::limits(session).await?;
+    let limits = connections::limits(session, installed.owner.as_deref()).await?;
     demand.add_own(connections::instance(session).await?, own, &limits);
     found.push(match connections::exceeded(&limits, own) {
         Some(why) => Finding::warning(

@@ -124,7 +124,7 @@ async fn read(settings: &ConnectionSettings, session: &Session, begin: Instant) 
     let row = row_of(session, FACTS).await?;
     let now = jiff::Timestamp::now().as_millisecond() as f64 / 1e3;
     Ok(Facts {
-        limits: connections::limits(session).await?,
+        limits: connections::limits(session, None).await?,
         instance: connections::instance(session).await?,
         keeps_names: row.get(0),
         path: poolers::path(settings, session, begin).await?,

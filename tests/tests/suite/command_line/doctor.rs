@@ -99,11 +99,11 @@ async fn limits_on_connections_are_compared_with_what_may_be_opened() {
     has(&findings(&conninfo).1, "ok", "target there", "it is reached");
 
     // max_connections of the cluster of the tests is 300.
-    set("there", &target.conninfo(), 148).await;
-    set("other", &other.conninfo(), 148).await;
+    set("there", &target.conninfo(), 149).await;
+    set("other", &other.conninfo(), 149).await;
     let all = findings(&conninfo).1;
     has(&all, "ok", "target there", "it is reached");
-    has(&all, "warning", "connections", "4 of the leader and 296 at the targets other, there are of one server");
+    has(&all, "warning", "connections", "4 of the leader and 298 at the targets other, there are of one server");
     database.run("update async.control set workers = 100").await;
     let all = findings(&conninfo).1;
     assert!(!all.iter().any(|(severity, about, _)| severity == "warning" && about == "connections"), "{all:#?}");
