@@ -7,7 +7,7 @@ use ratatui::text::{Line as TextLine, Span, Text};
 use ratatui::widgets::{Block, Borders, Cell, Clear, Paragraph, Row, Table, TableState, Wrap};
 
 use super::rows::{Line, columns};
-use super::state::{Field, Mode, Panel, Question, Reading, Top};
+use super::state::{Field, Mode, Panel, Paused, Question, Reading, Top};
 use crate::output::Mood;
 use crate::output::width;
 use crate::status::leader;
@@ -17,7 +17,7 @@ use crate::visible;
 const WIDE: (u16, u16) = (140, 36);
 
 /// The keys, the most important first: a narrow terminal shows fewer.
-const KEYS: [(&str, &str); 9] = [
+const KEYS: [(&str, &str); 10] = [
     ("q", "quit"),
     ("?", "help"),
     ("Tab", "panel"),
@@ -26,6 +26,7 @@ const KEYS: [(&str, &str); 9] = [
     ("s", "order"),
     ("c", "cancel"),
     ("p", "pause"),
+    ("P", "pause this"),
     ("Enter", "in full"),
 ];
 
@@ -39,6 +40,7 @@ Esc           all rows again
 s             another order of the rows
 c             cancel the chosen task, after a question
 p             hold new starts, or let them go on
+P             the same for the chosen pool or target
 q, Ctrl-C     quit";
 
 struct Pen {
@@ -93,7 +95,7 @@ impl Pen {
             ]);
         };
         let every = if read.every > 1 { format!(", each {} s", read.every) } else { String::new() };
-        let title = format!("{}  {}{every}", top.server, read.when);
+        let title = format!("{}{every}  {}", read.when, top.server);
         let (leader, mood) = leader(&read.statistics.leader);
         Text::from(vec![
             TextLine::styled(fit(&title), bold),
@@ -240,8 +242,16 @@ fn nothing(top: &Top, panel: Panel) -> String {
 fn ask(question: &Question) -> String {
     match question {
         Question::Cancel(task) => format!("Cancel task {task}? [y/N]"),
-        Question::Pause(true) => "Hold new starts of all tasks? [y/N]".to_owned(),
-        Question::Pause(false) => "Let tasks start again? [y/N]".to_owned(),
+        Question::Pause(what, true) => format!("Hold new starts of {}? [y/N]", name(what)),
+        Question::Pause(what, false) => format!("Let {} start again? [y/N]", name(what)),
+    }
+}
+
+fn name(what: &Paused) -> String {
+    match what {
+        Paused::All => "all tasks".to_owned(),
+        Paused::Pool(pool) => format!("the tasks of pool \"{}\"", visible::line(pool)),
+        Paused::Target(target) => format!("the tasks at target \"{}\"", visible::line(target)),
     }
 }
 

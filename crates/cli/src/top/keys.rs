@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::state::{Effect, Field, Filter, Key, Mode, Panel, Question, Top};
+use super::state::{Effect, Field, Filter, Key, Mode, Panel, Paused, Question, Top};
 
 /// The rows of a page.
 const PAGE: isize = 10;
@@ -46,7 +46,12 @@ impl Top {
             KeyCode::Enter if self.chosen_line().is_some() => self.mode = Mode::Details,
             KeyCode::Esc => self.filter = Filter::default(),
             KeyCode::Char('c') => self.ask_to_cancel(),
-            KeyCode::Char('p') if self.reading.is_some() => self.mode = Mode::Ask(Question::Pause(!self.is_paused())),
+            KeyCode::Char('p') if self.reading.is_some() => self.ask_to_pause(Paused::All),
+            KeyCode::Char('P') => match self.chosen_line().map(|line| line.key) {
+                Some(Key::Pool(name)) => self.ask_to_pause(Paused::Pool(name)),
+                Some(Key::Target(name)) => self.ask_to_pause(Paused::Target(name)),
+                _ => self.tell("choose a pool or a target in its panel first".to_owned()),
+            },
             _ => {}
         }
         Effect::Nothing
@@ -57,6 +62,11 @@ impl Top {
             Some(Key::Task(task)) => self.mode = Mode::Ask(Question::Cancel(task)),
             _ => self.tell("choose a task in the panel of running tasks first".to_owned()),
         }
+    }
+
+    fn ask_to_pause(&mut self, what: Paused) {
+        let pauses = !self.is_paused(&what);
+        self.mode = Mode::Ask(Question::Pause(what, pauses));
     }
 
     fn type_into(&mut self, field: Field, mut typed: String, key: KeyEvent) {
@@ -87,7 +97,7 @@ impl Top {
         }
         match question {
             Question::Cancel(task) => Effect::Cancel(task),
-            Question::Pause(paused) => Effect::Pause(paused),
+            Question::Pause(what, paused) => Effect::Pause(what, paused),
         }
     }
 }

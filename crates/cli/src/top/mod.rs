@@ -22,7 +22,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::pace::Pace;
-use self::state::{Effect, Filter, Top};
+use self::state::{Effect, Filter, Paused, Top};
 use crate::args::ServerArgs;
 use crate::failure::{Exit, Failure};
 use crate::output::fullscreen::{Fullscreen, Wish};
@@ -38,6 +38,7 @@ Keys:
   s                  another order
   c                  cancel the chosen task, after a question
   p                  hold new starts, or let them go on, after a question
+  P                  the same for the chosen pool or target
   ?, q               help, quit")]
 pub(crate) struct TopArgs {
     #[command(flatten)]
@@ -156,9 +157,23 @@ async fn act(server: &Server, effect: Effect) -> Result<String, Failure> {
                 let receipt = server.client.cancel(&[task], None).await?;
                 Ok(receipt.warning.unwrap_or_else(|| format!("the cancel of task {task} is requested")))
             }
-            Effect::Pause(paused) => {
-                server.client.configure_json(&json!({"control": {"paused": paused}})).await?;
-                Ok(if paused { "no new task starts; p ends that" } else { "tasks start again" }.to_owned())
+            Effect::Pause(what, paused) => {
+                let is_known = match &what {
+                    Paused::All => {
+                        server.client.configure_json(&json!({"control": {"paused": paused}})).await?;
+                        true
+                    }
+                    Paused::Pool(name) => server.client.pause_pool(name, paused).await?,
+                    Paused::Target(name) => server.client.pause_target(name, paused).await?,
+                };
+                Ok(match (is_known, paused) {
+                    (true, true) => "no such task starts until you end that with the same key",
+                    (true, false) => "they start again",
+                    (false, _) => {
+                        "only a pool or a target that is configured can be paused: async.set_pool(name, max_workers)"
+                    }
+                }
+                .to_owned())
             }
             Effect::Nothing | Effect::Quit => Ok(String::new()),
         }

@@ -158,7 +158,7 @@ fn waiting(lanes: &[WaitingLane], order: Order, filter: &Filter) -> Vec<Line> {
 
 fn pools(pools: &[PoolStatistics], order: Order, filter: &Filter) -> Vec<Line> {
     // A pool that is not used and not asked for would only take a line.
-    let is_used = |pool: &PoolStatistics| pool.running > 0 || pool.waiting > 0 || filter.text.is_some();
+    let is_used = |pool: &PoolStatistics| pool.running > 0 || pool.waiting > 0 || pool.paused || filter.text.is_some();
     let is_wanted = |pool: &&PoolStatistics| is_used(pool) && filter.admits(&pool.pool, &[&pool.pool]);
     let mut pools: Vec<&PoolStatistics> = pools.iter().filter(is_wanted).collect();
     match order {
@@ -170,10 +170,11 @@ fn pools(pools: &[PoolStatistics], order: Order, filter: &Filter) -> Vec<Line> {
     let line = |pool: &PoolStatistics| {
         let is_full = pool.running >= pool.max_workers;
         let oldest = length(pool.waiting_for);
+        let name = if pool.paused { format!("{} (paused)", pool.pool) } else { pool.pool.clone() };
         Line {
             key: Key::Pool(pool.pool.clone()),
             cells: vec![
-                plain(&pool.pool),
+                (name, if pool.paused { Mood::Busy } else { Mood::Plain }),
                 (pool.running.to_string(), if is_full { Mood::Busy } else { Mood::Plain }),
                 plain(pool.max_workers.to_string()),
                 plain(count(pool.waiting, pool.more)),
@@ -184,7 +185,8 @@ fn pools(pools: &[PoolStatistics], order: Order, filter: &Filter) -> Vec<Line> {
                 ("running", format!("{} of {}", pool.running, pool.max_workers)),
                 ("waiting", count(pool.waiting, pool.more)),
                 ("oldest", oldest),
-                ("retired", if pool.retired { "yes" } else { "no" }.to_owned()),
+                ("retired", yes_or_no(pool.retired)),
+                ("paused", yes_or_no(pool.paused)),
             ],
         }
     };
@@ -199,8 +201,9 @@ fn targets(targets: &[TargetStatistics], order: Order, filter: &Filter) -> Vec<L
     let trouble = |target: &TargetStatistics| match target.state {
         TargetState::Lost => 0,
         TargetState::Fencing => 1,
-        TargetState::Ok | TargetState::Unknown => 2,
-        TargetState::Retired => 3,
+        TargetState::Paused => 2,
+        TargetState::Ok | TargetState::Unknown => 3,
+        TargetState::Retired => 4,
     };
     match order {
         Order::Running => targets.sort_by_key(|target| (Reverse(target.running), &target.target)),
@@ -226,11 +229,16 @@ fn targets(targets: &[TargetStatistics], order: Order, filter: &Filter) -> Vec<L
                 ("lost since", time(target.since)),
                 ("next try", time(target.retry_at)),
                 ("tasks fail at", time(target.patience_ends)),
+                ("paused", yes_or_no(target.paused)),
                 ("error", error.to_owned()),
             ],
         }
     };
     targets.into_iter().map(line).collect()
+}
+
+fn yes_or_no(is: bool) -> String {
+    if is { "yes" } else { "no" }.to_owned()
 }
 
 fn plain(text: impl Into<String>) -> (String, Mood) {

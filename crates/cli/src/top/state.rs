@@ -94,7 +94,15 @@ pub(super) enum Field {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Question {
     Cancel(TaskId),
-    Pause(bool),
+    Pause(Paused, bool),
+}
+
+/// What is paused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Paused {
+    All,
+    Pool(String),
+    Target(String),
 }
 
 /// What a key leads to, beside another screen.
@@ -103,7 +111,7 @@ pub(super) enum Effect {
     Nothing,
     Quit,
     Cancel(TaskId),
-    Pause(bool),
+    Pause(Paused, bool),
 }
 
 impl Panel {
@@ -214,7 +222,14 @@ impl Top {
         Some(lines.swap_remove(place))
     }
 
-    pub(super) fn is_paused(&self) -> bool {
-        self.reading.as_ref().is_some_and(|read| read.statistics.leader.paused)
+    /// Whether it is paused, as far as the last reading knows.
+    pub(super) fn is_paused(&self, what: &Paused) -> bool {
+        let Some(read) = &self.reading else { return false };
+        let Statistics { leader, pools, targets, .. } = &read.statistics;
+        match what {
+            Paused::All => leader.paused,
+            Paused::Pool(name) => pools.iter().any(|pool| pool.pool == *name && pool.paused),
+            Paused::Target(name) => targets.iter().any(|target| target.target == *name && target.paused),
+        }
     }
 }

@@ -11,7 +11,7 @@ use ratatui::style::Color;
 
 use super::draw::draw;
 use super::pace::Pace;
-use super::state::{Effect, Filter, Mode, Panel, Top};
+use super::state::{Effect, Filter, Mode, Panel, Paused, Top};
 use crate::failure::{Exit, Failure};
 
 const SIZES: [(u16, u16); 3] = [(60, 20), (80, 24), (200, 50)];
@@ -34,6 +34,7 @@ fn statistics() -> Statistics {
         retry_at: None,
         patience_ends: None,
         running: 1,
+        paused: false,
     };
     Statistics {
         leader: LeaderStatistics {
@@ -63,6 +64,7 @@ fn statistics() -> Statistics {
             more: false,
             waiting_for: Some(Span::seconds(90)),
             retired: false,
+            paused: false,
         }],
         targets: vec![
             target("shop", TargetState::Ok, None),
@@ -237,13 +239,32 @@ fn the_task_of_a_question_is_that_of_its_text() {
 fn p_holds_new_starts_and_lets_them_go_on() {
     let mut top = top();
     press(&mut top, KeyCode::Char('p'));
-    assert_eq!(press(&mut top, KeyCode::Char('y')), Effect::Pause(true));
+    assert_eq!(press(&mut top, KeyCode::Char('y')), Effect::Pause(Paused::All, true));
     let mut paused = statistics();
     paused.leader.paused = true;
     top.note(Ok(paused), &Pace::default());
     assert!(screen(&top, (80, 24)).contains("PAUSED"));
     press(&mut top, KeyCode::Char('p'));
-    assert_eq!(press(&mut top, KeyCode::Char('y')), Effect::Pause(false));
+    assert_eq!(press(&mut top, KeyCode::Char('y')), Effect::Pause(Paused::All, false));
+}
+
+#[test]
+fn a_pool_or_a_target_is_paused_when_it_is_chosen() {
+    let mut top = top();
+    press(&mut top, KeyCode::Char('P'));
+    assert!(screen(&top, (80, 24)).contains("choose a pool or a target"));
+    press(&mut top, KeyCode::Char('3'));
+    press(&mut top, KeyCode::Char('P'));
+    assert!(screen(&top, (80, 24)).contains("Hold new starts of the tasks of pool \"nightly\"? [y/N]"));
+    assert_eq!(press(&mut top, KeyCode::Char('y')), Effect::Pause(Paused::Pool("nightly".to_owned()), true));
+    let mut next = statistics();
+    next.targets[1].paused = true;
+    next.pools[0].paused = true;
+    top.note(Ok(next), &Pace::default());
+    assert!(screen(&top, (80, 24)).contains("nightly (paused)"));
+    press(&mut top, KeyCode::Char('4'));
+    press(&mut top, KeyCode::Char('P'));
+    assert_eq!(press(&mut top, KeyCode::Char('y')), Effect::Pause(Paused::Target("reports".to_owned()), false));
 }
 
 #[test]

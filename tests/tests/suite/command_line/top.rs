@@ -77,7 +77,7 @@ async fn p_holds_new_starts() {
     let (database, _target) = server().await;
     let mut terminal = top(&database.conninfo(), 80, 24);
     terminal.wait_for("NO LEADER");
-    for (question, paused) in [("Hold new starts", "true"), ("Let tasks start again", "false")] {
+    for (question, paused) in [("Hold new starts", "true"), ("Let all tasks start again", "false")] {
         terminal.press("p");
         terminal.wait_for(question);
         terminal.press("y");
@@ -85,6 +85,11 @@ async fn p_holds_new_starts() {
         // The next question is about what the screen has read.
         std::thread::sleep(std::time::Duration::from_millis(2_500));
     }
+    terminal.press("4");
+    terminal.press("P");
+    terminal.wait_for("the tasks at target \"down\"");
+    terminal.press("y");
+    database.wait_for("select paused from async.target where target = 'down'").await;
     terminal.press("\u{3}");
     let ended = terminal.end();
     assert!(ended.code == Some(0) && ended.restored, "Ctrl-C: {ended:?}");

@@ -139,6 +139,8 @@ pub struct PoolStatistics {
     pub waiting_for: Option<Span>,
     /// Whether the last configuration left the pool out.
     pub retired: bool,
+    /// Whether no task of it starts.
+    pub paused: bool,
 }
 
 /// The state of a target.
@@ -150,6 +152,8 @@ pub enum TargetState {
     Lost,
     /// Sessions of an older leader are being ended there.
     Fencing,
+    /// It can be reached, and no task starts there.
+    Paused,
     /// It takes no new tasks.
     Retired,
     /// No leader exists, so the state is unknown.
@@ -173,6 +177,8 @@ pub struct TargetStatistics {
     pub patience_ends: Option<Timestamp>,
     /// The number of running queries.
     pub running: i64,
+    /// Whether no task starts there, in any state.
+    pub paused: bool,
 }
 
 /// Tasks of one pool and target that wait for the same reason.
@@ -236,6 +242,7 @@ impl TargetState {
             Self::Ok => "ok",
             Self::Lost => "lost",
             Self::Fencing => "fencing",
+            Self::Paused => "paused",
             Self::Retired => "retired",
             Self::Unknown => "unknown",
         }

@@ -201,6 +201,7 @@ fn pool(row: &Row) -> PoolStatistics {
         more: row.get("more"),
         waiting_for: span(row, "waiting_for"),
         retired: row.get("retired"),
+        paused: row.get("paused"),
     }
 }
 
@@ -211,6 +212,7 @@ fn target(row: &Row) -> TargetStatistics {
             "ok" => TargetState::Ok,
             "lost" => TargetState::Lost,
             "fencing" => TargetState::Fencing,
+            "paused" => TargetState::Paused,
             "retired" => TargetState::Retired,
             _ => TargetState::Unknown,
         },
@@ -219,6 +221,7 @@ fn target(row: &Row) -> TargetStatistics {
         retry_at: time(row, "retry_at"),
         patience_ends: time(row, "patience_ends"),
         running: row.get("running"),
+        paused: row.get("paused"),
     }
 }
 
