@@ -16,6 +16,23 @@ use crate::failure::{Exit, Failure};
 
 const SIZES: [(u16, u16); 3] = [(60, 20), (80, 24), (200, 50)];
 
+fn leader() -> LeaderStatistics {
+    LeaderStatistics {
+        leads: true,
+        engine: Some("rust".to_owned()),
+        epoch: Some(Epoch(7)),
+        pid: Some(4711),
+        host: Some("local".to_owned()),
+        application: None,
+        since: None,
+        quiet: None,
+        enabled: true,
+        paused: false,
+        standbys: 0,
+        takeover_grace: None,
+    }
+}
+
 fn statistics() -> Statistics {
     let task = |number: i64, target: &str, seconds, query: &str| RunningTask {
         task: TaskId(number),
@@ -37,20 +54,7 @@ fn statistics() -> Statistics {
         paused: false,
     };
     Statistics {
-        leader: LeaderStatistics {
-            leads: true,
-            engine: Some("rust".to_owned()),
-            epoch: Some(Epoch(7)),
-            pid: Some(4711),
-            host: Some("local".to_owned()),
-            application: None,
-            since: None,
-            quiet: None,
-            enabled: true,
-            paused: false,
-            standbys: 0,
-            takeover_grace: None,
-        },
+        leader: leader(),
         workers: 6,
         workers_busy: 2,
         last_seconds: Period { ended_per_second: 12.5, ..Period::default() },
