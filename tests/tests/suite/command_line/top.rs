@@ -77,13 +77,13 @@ async fn p_holds_new_starts() {
     let (database, _target) = server().await;
     let mut terminal = top(&database.conninfo(), 80, 24);
     terminal.wait_for("NO LEADER");
-    for (question, paused) in [("Hold new starts", "true"), ("Let all tasks start again", "false")] {
+    for (question, paused) in [("Hold new starts", true), ("Let all tasks start again", false)] {
         terminal.press("p");
         terminal.wait_for(question);
         terminal.press("y");
         database.wait_for(&format!("select paused = {paused} from async.control")).await;
         // The next question is about what the screen has read.
-        std::thread::sleep(std::time::Duration::from_millis(2_500));
+        terminal.wait_until("the state", |screen| screen.contains("PAUSED") == paused);
     }
     terminal.press("4");
     terminal.press("P");
