@@ -208,6 +208,7 @@ pub(crate) fn leader(leader: &LeaderStatistics) -> (String, Mood) {
             (true, _, None) => "no leader; a standby takes over".to_owned(),
             (true, _, Some(grace)) => format!("no leader; a standby takes over within {}", short_span(grace)),
         };
+        let text = if leader.paused { text + "; PAUSED" } else { text };
         let is_passing = leader.enabled && leader.standbys > 0;
         return (text, if is_passing { Mood::Busy } else { Mood::Bad });
     }

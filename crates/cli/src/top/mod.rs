@@ -71,10 +71,9 @@ pub(crate) async fn run(arguments: &TopArgs) -> Result<Exit, Failure> {
     let filter = Filter { text: arguments.text.clone(), target: arguments.target.clone() };
     let mut top = Top::new(server.settings.describe(), filter);
     // What does not work at all is an error of the command. Later the screen shows it and goes on.
-    let begin = Instant::now();
     let first = read(&server, top.filter.clone()).await?;
-    let mut pace = Pace::default();
-    pace.note(begin.elapsed());
+    // Its time was that of connecting.
+    let pace = Pace::default();
     top.note(Ok(first), &pace);
     let fullscreen = Fullscreen::enter()?;
     let screen = Terminal::new(CrosstermBackend::new(stdout())).context("cannot draw on the terminal")?;
@@ -105,6 +104,7 @@ async fn watch(
             }
             done = pending(&mut acting) => {
                 acting = None;
+                next_reading = next_reading.min(Instant::now() + pace::PAUSE_MIN);
                 top.tell(done.unwrap_or_else(|failure| failure.to_string()));
             }
             wish = fullscreen.wish() => match wish {

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Between the pipes of the test and a pseudo-terminal. A NUL byte begins `COLUMNSxROWS` and a line
@@ -42,6 +43,9 @@ while True:
     ended, status = os.waitpid(pid, os.WNOHANG)
     if ended:
         break
+# What was written between the last look and the end.
+while select.select([terminal], [], [], 0)[0]:
+    os.write(1, os.read(terminal, 65536))
 restored = termios.tcgetattr(child_side) == before
 print('restored' if restored else 'not restored', file=sys.stderr, flush=True)
 sys.exit(os.waitstatus_to_exitcode(status))
@@ -55,6 +59,8 @@ pub(super) struct Terminal {
     keys: Option<ChildStdin>,
     pid: i32,
     seen: Arc<Mutex<Seen>>,
+    /// Reads the output to its end.
+    reader: Option<JoinHandle<()>>,
 }
 
 struct Seen {
@@ -96,7 +102,7 @@ impl Terminal {
             bytes: Vec::new(),
         }));
         let (mut output, shared) = (driver.stdout.take().expect("it is piped"), Arc::clone(&seen));
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0; 65_536];
             while let Ok(read @ 1..) = output.read(&mut buffer) {
                 let mut seen = shared.lock().expect("no test panics with it");
@@ -113,7 +119,7 @@ impl Terminal {
         }
         let pid = pid.trim().parse().expect("a pid");
         let keys = driver.stdin.take();
-        Self { driver, keys, pid, seen }
+        Self { driver, keys, pid, seen, reader: Some(reader) }
     }
 
     /// The process id of the program.
@@ -181,8 +187,8 @@ impl Terminal {
         let mut said = String::new();
         let stderr = self.driver.stderr.as_mut().expect("it is piped");
         stderr.read_to_string(&mut said).expect("UTF-8");
-        // The thread reads what is left in the pipe.
-        std::thread::sleep(Duration::from_millis(100));
+        let reader = self.reader.take().expect("it is joined once");
+        reader.join().expect("it does not panic");
         let seen = self.seen.lock().expect("no test panics with it");
         let screen = seen.emulator.screen();
         let restored = said.trim() == "restored" && !screen.alternate_screen() && !screen.hide_cursor();

@@ -36,12 +36,17 @@ async fn busy() -> (Database, Target, RustEngine) {
 async fn what_runs_and_why_the_rest_waits_is_on_one_screen_of_200_columns() {
     let (database, _target, mut engine) = busy().await;
     let terminal = top(&database.conninfo(), 200, 50);
-    let screen = terminal.wait_for("its pool is full: 1 of 1");
-    for part in
-        ["pgasync run leads, epoch 1", "2 of 4 workers busy", "1 wait", "pg_sleep(602) as third", "narrow", "there"]
-    {
-        assert!(screen.contains(part), "{part}: {screen}");
-    }
+    let parts = [
+        "pgasync run leads, epoch 1",
+        "2 of 4 workers busy",
+        "1 wait",
+        "its pool is full: 1 of 1",
+        "pg_sleep(602) as third",
+        "narrow",
+        "there",
+    ];
+    // What is drawn arrives in parts.
+    terminal.wait_until("each part", |screen| parts.iter().all(|part| screen.contains(part)));
     quit(terminal);
     engine.stop().await;
 }
@@ -77,13 +82,13 @@ async fn p_holds_new_starts() {
     let (database, _target) = server().await;
     let mut terminal = top(&database.conninfo(), 80, 24);
     terminal.wait_for("NO LEADER");
-    for (question, paused) in [("Hold new starts", "true"), ("Let all tasks start again", "false")] {
+    for (question, paused) in [("Hold new starts", true), ("Let all tasks start again", false)] {
         terminal.press("p");
         terminal.wait_for(question);
         terminal.press("y");
         database.wait_for(&format!("select paused = {paused} from async.control")).await;
         // The next question is about what the screen has read.
-        std::thread::sleep(std::time::Duration::from_millis(2_500));
+        terminal.wait_until("the state", |screen| screen.contains("PAUSED") == paused);
     }
     terminal.press("4");
     terminal.press("P");

@@ -41,12 +41,17 @@ async fn a_watched_status_fits_its_terminal_and_is_drawn_in_place() {
     for columns in [60, 200] {
         let words = ["status", "--watch=300ms", "--server", &conninfo];
         let mut terminal = Terminal::run(&words, columns, 60, &[]);
-        let screen = terminal.wait_for("Last warnings");
-        for part in
-            ["NO LEADER", "0 of 4 workers busy", "tasks wait", "why it waits", "Running longest", "select 'a", "q ends"]
-        {
-            assert!(screen.contains(part), "{part}: {screen}");
-        }
+        let parts = [
+            "NO LEADER",
+            "0 of 4 workers busy",
+            "tasks wait",
+            "why it waits",
+            "Running longest",
+            "select 'a",
+            "Last warnings",
+            "q ends",
+        ];
+        terminal.wait_until("each part", |screen| parts.iter().all(|part| screen.contains(part)));
         let waiting = database.number("select count(*) from async.task where consumed is null").await;
         terminal.wait_for(&format!("{waiting} tasks wait"));
         terminal.forget();
