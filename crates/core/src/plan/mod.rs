@@ -46,7 +46,7 @@ const TARGET_LANES_MAX: usize = 32;
 
 /// About as many heads may be in memory, over all lanes: each takes about a hundred bytes. Where there are
 /// many lanes, fewer heads are read for each, but not fewer than [`WINDOW_HEADS_DEFAULT`].
-const HEADS_MAX: usize = 1 << 16;
+const HEADS_MAX: usize = 1 << 15;
 
 /// A read of heads that a window needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
