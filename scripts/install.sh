@@ -37,8 +37,20 @@ apt_install_server() {
 }
 
 need_psql() { have psql || apt_install postgresql-client; }
-# The package starts no service where no systemd runs.
-need_pgbouncer() { have pgbouncer || [ -x /usr/sbin/pgbouncer ] || apt_install pgbouncer; }
+# Prometheus and promtool. On a machine with systemd the package starts a server, which is not wanted.
+need_prometheus() {
+    have prometheus && have promtool && return
+    apt_install prometheus
+    if [ -d /run/systemd/system ]; then as_root systemctl disable --now --quiet prometheus; fi
+}
+
+# PgBouncer, without the service that the package starts on a machine with systemd.
+need_pgbouncer() {
+    have pgbouncer || [ -x /usr/sbin/pgbouncer ] && return
+    apt_install pgbouncer
+    if [ -d /run/systemd/system ]; then as_root systemctl disable --now --quiet pgbouncer; fi
+}
+
 need_linker() { have cc || apt_install gcc libc6-dev; }
 
 need_cargo() {
