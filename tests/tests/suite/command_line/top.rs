@@ -91,6 +91,8 @@ async fn p_holds_new_starts() {
         terminal.wait_until("the state", |screen| screen.contains("PAUSED") == paused);
     }
     terminal.press("4");
+    // The first target is the server itself.
+    terminal.press("\u{1b}[B");
     terminal.press("P");
     terminal.wait_for("the tasks at target \"down\"");
     terminal.press("y");

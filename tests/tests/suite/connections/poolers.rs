@@ -46,11 +46,13 @@ impl Bouncer {
 /// PgBouncer refuses to run as root.
 fn command(file: &Path) -> Command {
     let is_root = Command::new("id").arg("-u").output().is_ok_and(|said| said.stdout == b"0\n");
-    let mut command = Command::new(if is_root { "setpriv" } else { "pgbouncer" });
+    // Debian's folder of the program is not on the path of every user.
+    let program = "/usr/sbin/pgbouncer";
+    let mut command = Command::new(if is_root { "setpriv" } else { program });
     if is_root {
         let folder = file.parent().expect("a file has a folder");
         assert!(Command::new("chmod").args(["-R", "a+rX"]).arg(folder).status().is_ok_and(|done| done.success()));
-        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "/usr/sbin/pgbouncer"]);
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", program]);
     }
     command.arg(file);
     command
