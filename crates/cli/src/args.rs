@@ -19,6 +19,7 @@ use crate::show::ShowArgs;
 use crate::stop::{StartArgs, StopArgs};
 use crate::tasks::TasksArgs;
 use crate::uninstall::UninstallArgs;
+use crate::web::{DashboardArgs, WebArgs};
 
 /// The same in every command: docs/command-line.md.
 const EXIT_CODES: &str = "\
@@ -93,6 +94,8 @@ pub(crate) enum CliCommand {
     Report(ReportArgs),
     /// Print the log of the server
     Logs(LogsArgs),
+    /// Serve the dashboard: pages about the server, and actions with the rights of a role
+    Web(Box<WebArgs>),
     /// Look for what is wrong or will be, with the fix of each finding
     Doctor(DoctorArgs),
     /// Show, check, compare and change the configuration
@@ -154,6 +157,11 @@ pub(crate) struct RunArgs {
     /// return to the queue. A second signal stops at once
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) drain_timeout: u64,
+    /// Serve the dashboard at this address as well; needs --web-server
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) web: Option<std::net::SocketAddr>,
+    #[command(flatten)]
+    pub(crate) dashboard: DashboardArgs,
     /// Limits on waiting for a server or target that does not answer, for tests:
     /// server_silence=2s,target_answer=500ms
     #[arg(long, value_name = "NAME=TIME,...", default_value = "", hide = true)]

@@ -8,7 +8,7 @@ pub(crate) mod terminal;
 
 use clap::{Args, ValueEnum};
 
-pub(crate) use self::cell::{Cell, rfc3339, short_span};
+pub(crate) use self::cell::Cell;
 pub(crate) use self::json::document;
 pub(crate) use self::table::{Style, first_line};
 use crate::failure::Failure;

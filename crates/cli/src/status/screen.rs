@@ -9,9 +9,9 @@ use pgasync_store::{LeaderStatistics, Period, PoolStatistics, Statistics, Target
 
 use super::Status;
 use super::document::time;
-use crate::output::short_span;
 use crate::output::terminal;
 use crate::visible;
+use pgasync_text::short_span;
 
 /// The number of rows of a table that are shown. Further rows are only counted.
 const ROWS_MAX: usize = 12;

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use pgasync_core::Span;
+use pgasync_text::rfc3339;
 
 use super::read;
 use super::screen::Screen;
 use crate::failure::{Exit, Failure};
-use crate::output::{rfc3339, terminal};
+use crate::output::terminal;
 use crate::server::Server;
 
 /// Moves to the first line and clears the screen, as `clear` does.

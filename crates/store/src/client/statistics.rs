@@ -134,6 +134,8 @@ pub struct PoolStatistics {
     pub waiting: i64,
     /// Whether there are more.
     pub more: bool,
+    /// When the oldest was pushed.
+    pub oldest: Option<Timestamp>,
     /// The time that the oldest has waited.
     pub waiting_for: Option<Span>,
     /// Whether the last configuration left the pool out.
@@ -187,6 +189,8 @@ pub struct WaitingLane {
     pub waiting: i64,
     /// Whether there are more.
     pub more: bool,
+    /// When the oldest was pushed.
+    pub oldest: Option<Timestamp>,
     /// The time that the oldest has waited.
     pub waiting_for: Option<Span>,
     /// The first of them.
@@ -277,7 +281,7 @@ impl Client {
 }
 
 impl LeaderStatistics {
-    const fn none() -> Self {
+    pub(super) const fn none() -> Self {
         Self {
             leads: false,
             engine: None,
@@ -294,7 +298,7 @@ impl LeaderStatistics {
         }
     }
 
-    fn read(row: &Row) -> Self {
+    pub(super) fn read(row: &Row) -> Self {
         Self {
             leads: row.get("leads"),
             engine: row.get("engine"),
@@ -331,6 +335,7 @@ fn pool(row: &Row) -> PoolStatistics {
         max_workers: row.get("max_workers"),
         waiting: row.get("waiting"),
         more: row.get("more"),
+        oldest: time(row, "oldest"),
         waiting_for: span(row, "waiting_for"),
         retired: row.get("retired"),
     }
@@ -354,13 +359,14 @@ fn target(row: &Row) -> TargetStatistics {
     }
 }
 
-fn lane(row: &Row) -> WaitingLane {
+pub(super) fn lane(row: &Row) -> WaitingLane {
     WaitingLane {
         pool: row.get("concurrency_pool"),
         target: row.get("target"),
         kind: row.get("kind"),
         waiting: row.get("waiting"),
         more: row.get("more"),
+        oldest: time(row, "oldest"),
         waiting_for: span(row, "waiting_for"),
         first: row.get::<_, Option<i64>>("first_task_id").map(TaskId),
         reason: row.get("reason"),
@@ -377,7 +383,7 @@ fn running_task(row: &Row) -> RunningTask {
     }
 }
 
-fn failure(row: &Row) -> Failure {
+pub(super) fn failure(row: &Row) -> Failure {
     Failure {
         target: row.get("target"),
         finish_status: row.get("finish_status"),
