@@ -37,6 +37,7 @@ apt_install_server() {
 }
 
 need_psql() { have psql || apt_install postgresql-client; }
+need_chromium() { have chromium || apt_install chromium fonts-dejavu-core; }
 need_linker() { have cc || apt_install gcc libc6-dev; }
 
 need_cargo() {

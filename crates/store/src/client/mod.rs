@@ -18,6 +18,7 @@ mod result;
 mod rights;
 mod schedule;
 mod schedules;
+mod set;
 mod statistics;
 mod task;
 mod wait;

@@ -75,7 +75,7 @@
   const dot = document.getElementById('link-dot');
   const text = document.getElementById('link-text');
   const link = (state, words) => {
-    if (dot) dot.className = 'dot ' + state;
+    if (dot) dot.className = 'dot is-' + state;
     if (text) text.textContent = words;
     body.dataset.link = state;
   };

@@ -3,7 +3,8 @@
 mod poller;
 mod snapshot;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -24,7 +25,10 @@ const INTEREST: Duration = Duration::from_secs(15);
 pub(crate) struct Feed {
     latest: watch::Sender<Arc<Snapshot>>,
     wanted: Notify,
-    last_wanted: std::sync::Mutex<Option<Instant>>,
+    last_wanted: Mutex<Option<Instant>>,
+    /// An action has changed something, so everything is read again, and at once.
+    changed: Notify,
+    is_changed: AtomicBool,
 }
 
 impl Feed {
@@ -32,7 +36,9 @@ impl Feed {
         Self {
             latest: watch::Sender::new(Arc::new(Snapshot::default())),
             wanted: Notify::new(),
-            last_wanted: std::sync::Mutex::new(None),
+            last_wanted: Mutex::new(None),
+            changed: Notify::new(),
+            is_changed: AtomicBool::new(false),
         }
     }
 
@@ -48,10 +54,12 @@ impl Feed {
         self.newer_than(|snapshot| snapshot.is_younger_than(AGE_MAX)).await
     }
 
-    /// The first snapshot that was read after this call, for the page after an action.
-    pub(crate) async fn next(&self) -> Arc<Snapshot> {
+    /// Waits for a snapshot that was read after this call, so that the page after an action shows it.
+    pub(crate) async fn read_again(&self) {
         let now = Instant::now();
-        self.newer_than(|snapshot| snapshot.begun.is_some_and(|begun| begun >= now)).await
+        self.is_changed.store(true, Ordering::Relaxed);
+        self.changed.notify_one();
+        self.newer_than(|snapshot| snapshot.slow_begun.is_some_and(|begun| begun >= now)).await;
     }
 
     async fn newer_than(&self, is_enough: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
@@ -65,13 +73,13 @@ impl Feed {
     }
 
     fn want(&self) {
-        *self.last_wanted.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
+        *self.last_wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.wanted.notify_one();
     }
 
     /// Whether a stream is open, or a page was read lately.
     fn is_wanted(&self) -> bool {
-        let last = *self.last_wanted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let last = *self.last_wanted.lock().unwrap_or_else(PoisonError::into_inner);
         self.latest.receiver_count() > 0 || last.is_some_and(|last| last.elapsed() < INTEREST)
     }
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pgasync_core::Timestamp;
 use pgasync_store::{CallError, Client, Minute, ReadError};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::Feed;
 use super::snapshot::{Lead, Missing, Part, Snapshot};
@@ -20,6 +21,9 @@ const REST_FACTOR: u32 = 3;
 /// The rights, failures and schedules are read less often.
 const SLOW_INTERVAL: Duration = Duration::from_secs(10);
 const SCHEDULES_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The longest rest.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// The pause after a failure.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
@@ -51,7 +55,7 @@ pub(crate) async fn poll(client: Client, feed: Arc<Feed>) {
                 RETRY_INTERVAL
             }
         };
-        sleep(pause.min(Duration::from_secs(30))).await;
+        let _ = timeout(pause.min(PAUSE_MAX), feed.changed.notified()).await;
         while !feed.is_wanted() {
             // The time limit is for streams that are opened between the check and the wait.
             let _ = timeout(Duration::from_secs(1), feed.wanted.notified()).await;
@@ -72,6 +76,9 @@ struct Poller {
 impl Poller {
     /// Reads the cheap parts, publishes, and then the others.
     async fn read(&mut self, feed: &Feed) -> Result<(), CallError> {
+        if feed.is_changed.swap(false, Ordering::Relaxed) {
+            (self.failures, self.schedules) = (None, None);
+        }
         if is_due(self.rights, SLOW_INTERVAL) {
             self.read_rights().await?;
             self.rights = Some(Instant::now());

@@ -33,6 +33,7 @@ use crate::problem::Problem;
 
 pub(crate) use self::document::{Place, document};
 pub(crate) use self::login::{login, login_page};
+pub(crate) use self::parts::{code, line, number, plural};
 
 /// A page without its frame.
 pub(crate) struct Page {

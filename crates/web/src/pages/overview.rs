@@ -17,7 +17,7 @@ const FAILURES_SHOWN_MAX: usize = 12;
 
 pub(super) fn page(view: View<'_>) -> Page {
     let blocks = vec![
-        Block::Live("head", html! { div.page-head { h1 { "Overview" } (leader(view)) } }),
+        Block::Live("head", html! { div.page-head { h1 { "Overview" } (leader(view)) (starts(view)) } }),
         Block::Live("tiles", tiles(view)),
         Block::Live("rate", rate(view)),
         Block::Live("lost", lost(view)),
@@ -35,6 +35,16 @@ pub(super) fn age(view: View<'_>) -> Markup {
         @if let Some(begun) = old {
             @let micros = i64::try_from(begun.elapsed().as_micros()).unwrap_or(0);
             span.sub { "as of " (ago(Some(Timestamp::from_micros(view.now.as_micros() - micros)))) }
+        }
+    }
+}
+
+/// The way to hold all starts.
+fn starts(view: View<'_>) -> Markup {
+    let Ok(lead) = &view.snapshot.lead else { return html! {} };
+    html! {
+        @if view.snapshot.rights.configure {
+            a.button href=(view.link("/ask/starts", &[])) { @if lead.leader.paused { "Resume starts" } @else { "Hold starts" } }
         }
     }
 }

@@ -8,7 +8,7 @@ use pgasync_text::{rfc3339, short_span, visible};
 use crate::feed::Missing;
 
 /// `12,345`.
-pub(super) fn number(number: i64) -> String {
+pub(crate) fn number(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut grouped = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -26,7 +26,7 @@ pub(super) fn bounded(count: i64) -> String {
 }
 
 /// `1 task`, `2 tasks`.
-pub(super) fn plural(count: i64, noun: &str) -> String {
+pub(crate) fn plural(count: i64, noun: &str) -> String {
     let count_text = bounded(count);
     if count == 1 { format!("{count_text} {noun}") } else { format!("{count_text} {noun}s") }
 }
@@ -62,7 +62,7 @@ pub(super) fn span(span: Option<Span>) -> Markup {
 }
 
 /// A text of another role, in one line.
-pub(super) fn line(text: &str) -> Markup {
+pub(crate) fn line(text: &str) -> Markup {
     html! { (visible::line(text)) }
 }
 
@@ -129,7 +129,7 @@ pub(super) fn meter(used: i64, max: i64) -> Markup {
 }
 
 /// A text that a button copies.
-pub(super) fn code(id: &str, text: &str) -> Markup {
+pub(crate) fn code(id: &str, text: &str) -> Markup {
     html! {
         div.code {
             button.copy.js-only type="button" data-copy=(id) aria-label="Copy" { "Copy" }
