@@ -157,11 +157,6 @@ pub(crate) struct RunArgs {
     /// return to the queue. A second signal stops at once
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) drain_timeout: u64,
-    /// Serve the dashboard at this address as well; needs --web-server
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) web: Option<std::net::SocketAddr>,
-    #[command(flatten)]
-    pub(crate) dashboard: DashboardArgs,
     /// Limits on waiting for a server or target that does not answer, for tests:
     /// server_silence=2s,target_answer=500ms
     #[arg(long, value_name = "NAME=TIME,...", default_value = "", hide = true)]
@@ -173,6 +168,11 @@ pub(crate) struct RunArgs {
     /// Format of the log
     #[arg(long, value_enum, default_value = "human")]
     pub(crate) log_format: LogFormat,
+    /// Serve the dashboard at this address as well; needs --web-server
+    #[arg(long, value_name = "ADDR", help_heading = "Dashboard")]
+    pub(crate) web: Option<std::net::SocketAddr>,
+    #[command(flatten)]
+    pub(crate) dashboard: DashboardArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -30,9 +30,7 @@ pub(crate) async fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage(format!("--secrets-dir {}: it is not a folder", folder.display())));
     }
     let settings = settings.with_secrets_dir(arguments.secrets_dir.as_deref());
-    if let Some(address) = arguments.web {
-        crate::web::beside(address, &arguments.dashboard).await?;
-    }
+    crate::web::beside(arguments.web, &arguments.dashboard).await?;
     let options = RunOptions {
         force: arguments.force,
         standby: arguments.standby,

@@ -86,7 +86,14 @@ pub(crate) async fn run(arguments: &WebArgs) -> Result<Exit, Failure> {
 }
 
 /// Serves the dashboard from a thread of its own while this process runs, so that no page delays the leader.
-pub(crate) async fn beside(listen: SocketAddr, options: &DashboardArgs) -> Result<(), Failure> {
+pub(crate) async fn beside(listen: Option<SocketAddr>, options: &DashboardArgs) -> Result<(), Failure> {
+    let Some(listen) = listen else {
+        return if options.are_given() {
+            Err(Failure::usage("options of the dashboard need --web ADDR"))
+        } else {
+            Ok(())
+        };
+    };
     let Some(connection) = options.connection() else {
         return Err(Failure::usage(
             "--web needs --web-server or --web-server-file: a connection with a role of its own",
@@ -152,6 +159,11 @@ async fn explain(server: &Server, error: StartError) -> Failure {
 }
 
 impl DashboardArgs {
+    fn are_given(&self) -> bool {
+        let has_path = self.web_server.is_some() || self.web_server_file.is_some() || self.token_file.is_some();
+        has_path || !self.hosts.is_empty() || !self.trusted_proxies.is_empty()
+    }
+
     fn connection(&self) -> Option<ServerArgs> {
         let (server, server_file) = (self.web_server.clone(), self.web_server_file.clone());
         (server.is_some() || server_file.is_some()).then_some(ServerArgs { server, server_file })

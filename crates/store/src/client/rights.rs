@@ -18,7 +18,10 @@ const READ: &str = "select
          'v_why_waiting', 'v_failure']::pg_catalog.name[])),
     coalesce((select pg_catalog.has_any_column_privilege(c.oid, 'select')
      from pg_catalog.pg_class c
-     where c.relnamespace operator(pg_catalog.=) n.oid and c.relname operator(pg_catalog.=) 'task'), false)
+     where c.relnamespace operator(pg_catalog.=) n.oid and c.relname operator(pg_catalog.=) 'task'), false),
+    coalesce((select pg_catalog.has_table_privilege(c.oid, 'select')
+     from pg_catalog.pg_class c
+     where c.relnamespace operator(pg_catalog.=) n.oid and c.relname operator(pg_catalog.=) 'v_schedule'), false)
   from pg_catalog.pg_namespace n
   left join lateral (
     select p.proname::pg_catalog.text as name, pg_catalog.has_function_privilege(p.oid, 'execute') as may
@@ -49,6 +52,8 @@ pub struct Rights {
     pub views: bool,
     /// Read tasks.
     pub tasks: bool,
+    /// Read schedules.
+    pub schedules: bool,
 }
 
 impl Client {
@@ -68,6 +73,7 @@ impl Client {
             log: row.get(5),
             views: row.get(6),
             tasks: row.get(7),
+            schedules: row.get(8),
         })
     }
 }

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::{Visitor, headers};
 use crate::app::App;
 use crate::form::Form;
+use crate::pages;
 use crate::problem::Problem;
 
 /// The size of a form. The largest one names the tasks of a page.
@@ -56,6 +57,9 @@ async fn admit(app: &App, peer: IpAddr, request: Request) -> Result<(Request, Op
     let known = access.session(request.headers());
     let may_enter = !access.keys.need_login() || user.is_some();
     let is_login = request.uri().path() == "/login";
+    if known.is_none() && is_foreign_link(&request) {
+        return Err(pages::bounce());
+    }
     let mut cookie = None;
     let session = match known {
         Some(session) => session,
@@ -87,6 +91,17 @@ async fn admit(app: &App, peer: IpAddr, request: Request) -> Result<(Request, Op
 /// Whether the browser speaks TLS with a trusted proxy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Secure(pub(crate) bool);
+
+/// Whether a page of another site leads here. The browser keeps the cookie back then (SameSite=Strict), so
+/// that nothing is known about its session.
+fn is_foreign_link(request: &Request) -> bool {
+    let is = |name: &str, values: &[&str]| {
+        request.headers().get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| values.contains(&value))
+    };
+    request.method() == Method::GET
+        && is("sec-fetch-mode", &["navigate"])
+        && is("sec-fetch-site", &["cross-site", "same-site"])
+}
 
 /// A page leads to the login; a script and a form are told.
 fn to_login(app: &App, request: &Request) -> Response {

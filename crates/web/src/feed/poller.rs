@@ -89,11 +89,17 @@ impl Poller {
             self.read_minutes(now).await?;
             self.snapshot.phases = phases;
             self.snapshot.now = Some(now);
-            let lead = self.client.lead().await;
-            let lead = lead.map(|(leader, workers, busy)| Lead { leader, workers, busy });
-            set(&mut self.snapshot.lead, lead)?;
             set(&mut self.snapshot.running, self.client.running().await)?;
-            set(&mut self.snapshot.targets, self.client.target_overviews().await)?;
+            // A refused statement is a line in the log of the server, so none is sent for want of a privilege.
+            if self.snapshot.rights.views {
+                let lead = self.client.lead().await;
+                let lead = lead.map(|(leader, workers, busy)| Lead { leader, workers, busy });
+                set(&mut self.snapshot.lead, lead)?;
+                set(&mut self.snapshot.targets, self.client.target_overviews().await)?;
+            } else {
+                self.snapshot.lead = Err(Missing::NotAllowed);
+                self.snapshot.targets = Err(Missing::NotAllowed);
+            }
         }
         self.snapshot.begun = Some(begun);
         self.snapshot.problem = None;
@@ -110,15 +116,25 @@ impl Poller {
 
     async fn read_slow_parts(&mut self) -> Result<(), CallError> {
         let begun = Instant::now();
-        set(&mut self.snapshot.pools, self.client.pools().await)?;
-        set(&mut self.snapshot.waiting, self.client.why_waiting().await)?;
         if is_due(self.schedules, SCHEDULES_INTERVAL) {
-            set(&mut self.snapshot.schedules, self.client.schedules(SCHEDULES_MAX).await)?;
+            if self.snapshot.rights.schedules {
+                set(&mut self.snapshot.schedules, self.client.schedules(SCHEDULES_MAX).await)?;
+            } else {
+                self.snapshot.schedules = Err(Missing::NotAllowed);
+            }
             self.schedules = Some(Instant::now());
         }
-        if is_due(self.failures, SLOW_INTERVAL) {
-            set(&mut self.snapshot.failures, self.client.failures().await)?;
-            self.failures = Some(Instant::now());
+        if self.snapshot.rights.views {
+            set(&mut self.snapshot.pools, self.client.pools().await)?;
+            set(&mut self.snapshot.waiting, self.client.why_waiting().await)?;
+            if is_due(self.failures, SLOW_INTERVAL) {
+                set(&mut self.snapshot.failures, self.client.failures().await)?;
+                self.failures = Some(Instant::now());
+            }
+        } else {
+            self.snapshot.pools = Err(Missing::NotAllowed);
+            self.snapshot.waiting = Err(Missing::NotAllowed);
+            self.snapshot.failures = Err(Missing::NotAllowed);
         }
         self.snapshot.slow_begun = Some(begun);
         Ok(())

@@ -55,7 +55,8 @@ impl Place {
         match self {
             Self::Pools | Self::Targets => snapshot.rights.views,
             Self::Log => snapshot.rights.log,
-            Self::Overview | Self::Tasks | Self::Schedules | Self::None => true,
+            Self::Schedules => snapshot.rights.schedules,
+            Self::Overview | Self::Tasks | Self::None => true,
         }
     }
 }

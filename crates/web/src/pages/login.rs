@@ -40,6 +40,17 @@ pub(crate) async fn login(
     ([(header::SET_COOKIE, cookie)], Redirect::to(&app.url(local(next), &[]))).into_response()
 }
 
+/// Loads the page once more, as a link of this dashboard, so that the browser sends its cookie.
+pub(crate) fn bounce() -> Response {
+    let page = html! {
+        (maud::DOCTYPE)
+        html lang="en";
+        head { meta charset="utf-8"; meta http-equiv="refresh" content="0"; title { "pgasync" } }
+        body { p { "One moment." } }
+    };
+    Html(page.into_string()).into_response()
+}
+
 /// A path of this dashboard, or its first page. `//host` and `/\host` would lead elsewhere.
 fn local(next: &str) -> &str {
     let is_path = next.starts_with('/')

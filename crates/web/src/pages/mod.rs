@@ -32,7 +32,7 @@ use crate::live::{self, FRAGMENT_HEADER, Fragment};
 use crate::problem::Problem;
 
 pub(crate) use self::document::{Place, document};
-pub(crate) use self::login::{login, login_page};
+pub(crate) use self::login::{bounce, login, login_page};
 pub(crate) use self::parts::{code, line, number, plural};
 
 /// A page without its frame.
