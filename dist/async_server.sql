@@ -1395,7 +1395,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '22ec152a17358059'::text
+  select '1d9e8e456920f254'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -2779,6 +2779,46 @@ begin
 end
 $function$;
 
+-- decide/queries/refuses_transaction_block
+-- Purpose: whether Postgres refuses a statement in a transaction block, by its first words. Comments
+--   between them have no meaning. A statement that this does not recognize fails at its target.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.refuses_transaction_block(in_statement text)
+returns bool
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  -- The words that decide stand among the first tokens.
+  c_tokens_max constant int := 100;
+  c_alone constant text := E'^ (vacuum|discard)\\M|^ (create|drop) (database|tablespace|subscription)\\M'
+    || E'|^ alter system\\M|^ alter table .* detach partition .*\\mconcurrently\\M'
+    || E'|^ reindex( \\([^)]*\\))? (database|system|schema)\\M|^ reindex .*\\mconcurrently\\M'
+    || E'|^ (create|drop)( unique)? index concurrently\\M|^ cluster( \\([^)]*\\)| verbose)?$';
+  v_rest text := in_statement;
+  v_length int;
+  v_token text;
+  v_words text := '';
+begin
+  for i in 1 .. c_tokens_max loop
+    v_length := async.token_length(v_rest, true);
+    exit when v_length = 0;
+    v_token := left(v_rest, v_length);
+    v_rest := substr(v_rest, v_length + 1);
+    -- A name in quotes is not the keyword. Blanks and comments are dropped.
+    v_words := v_words || case
+      when v_token ~ E'^([ \\t\\n\\r\\f\\v]|--|/\\*)' then ''
+      when v_token ~ '^(["$'']|[eE]'')' then ' "'
+      when v_token = ')' then v_token
+      else ' ' || lower(v_token)
+    end;
+  end loop;
+  return v_words ~ c_alone;
+end
+$function$;
+
 -- decide/results/dollar_quote
 -- Purpose: a text as a literal that is hardly longer. quote_literal doubles each quote and backslash,
 --   and twice so in a literal within a literal.
@@ -2816,11 +2856,6 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  -- Behind comments, which have no meaning here, the first words of a statement that cannot run in a
-  -- transaction block. A text that only looks like one of them fails at its target.
-  c_alone constant text := E'^(create|drop)\\s+(database|tablespace)\\M|^alter\\s+system\\M'
-    || E'|^reindex\\s+(\\([^)]*\\)\\s*)?(database|system|schema)\\M'
-    || E'|^(create|drop)\\s+(unique\\s+)?index\\s+concurrently\\M|^reindex\\s.*\\mconcurrently\\M';
   v_class constant text := async.classify_query(in_query);
   v_statements int;
   v_first record;
@@ -2832,7 +2867,8 @@ begin
   end if;
   select count(*) filter (where s.first_word <> ''), bool_and(s.complete) into v_statements, v_complete
   from async.scan_statements(in_query) s;
-  select s.* into v_first from async.scan_statements(in_query) s where s.first_word <> '' order by s.place limit 1;
+  select s.* into v_first from async.scan_statements(in_query) s where s.first_word <> '' order by s.place
+  fetch first row only;
   if v_statements > 1 then
     refused := 'has several statements';
   elsif v_first.first_word = 'copy' then
@@ -2841,10 +2877,7 @@ begin
     or v_first.first_word = 'prepare' and v_first.statement ~* E'\\mprepare\\s+transaction\\M'
   then
     refused := 'controls transactions';
-  elsif v_first.first_word in ('vacuum', 'discard')
-    or v_first.first_word in ('create', 'drop', 'alter', 'reindex')
-      and ltrim(v_first.statement, E' \t\n\r\f\x0b') ~* c_alone
-  then
+  elsif async.refuses_transaction_block(v_first.statement) then
     refused := 'cannot run in a transaction block';
   elsif v_first.has_into and v_class = 'raw' and v_first.first_word in ('select', '(', 'with') then
     refused := 'is a SELECT INTO';
@@ -2966,27 +2999,21 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  -- As in async.classify_kept.
-  c_alone constant text := E'^(create|drop)\\s+(database|tablespace|subscription)\\M|^alter\\s+system\\M'
-    || E'|^reindex\\s+(\\([^)]*\\)\\s*)?(database|system|schema)\\M'
-    || E'|^(create|drop)\\s+(unique\\s+)?index\\s+concurrently\\M|^reindex\\s.*\\mconcurrently\\M';
   v_statement record;
 begin
   if in_query is null then
     return 'is missing: clients run the task';
   end if;
   for v_statement in
-    select s.*, ltrim(s.statement, E' \t\n\r\f\x0b') as text from async.scan_statements(in_query) s order by s.place
+    select s.* from async.scan_statements(in_query) s order by s.place
   loop
     if v_statement.copies_to_client then
       return 'is a COPY from or to the client';
     elsif v_statement.first_word in ('begin', 'start', 'commit', 'end', 'rollback', 'abort', 'savepoint', 'release')
-      or v_statement.first_word = 'prepare' and v_statement.text ~* E'\\mprepare\\s+transaction\\M'
+      or v_statement.first_word = 'prepare' and v_statement.statement ~* E'\\mprepare\\s+transaction\\M'
     then
       return 'controls transactions';
-    elsif v_statement.first_word in ('vacuum', 'discard')
-      or v_statement.first_word in ('create', 'drop', 'alter', 'reindex') and v_statement.text ~* c_alone
-    then
+    elsif async.refuses_transaction_block(v_statement.statement) then
       return 'cannot run in a transaction block';
     elsif v_statement.has_into and v_statement.main_word in ('select', '(') then
       return 'is a SELECT INTO';

@@ -166,6 +166,7 @@ pub(crate) const SERVER: Part = Part {
         "decide/queries/classify_query",
         "decide/queries/wrap_query",
         "decide/queries/opens_transaction",
+        "decide/queries/refuses_transaction_block",
         "decide/results/dollar_quote",
         "decide/results/classify_kept",
         "decide/results/keep_block",

@@ -270,6 +270,7 @@ async fn what_is_no_transaction_is_refused_at_the_push<E: Engine>() {
         ("prepare transaction 'x'", "controls transactions"),
         ("vacuum ledger", "cannot run in a transaction block"),
         ("create index concurrently on ledger (mark)", "cannot run in a transaction block"),
+        ("/* c */ create /* d */ index concurrently on ledger (mark)", "cannot run in a transaction block"),
         ("create database x", "cannot run in a transaction block"),
         ("select 1; select * into t from ledger", "is a SELECT INTO"),
         ("copy ledger to stdout", "is a COPY from or to the client"),

@@ -320,6 +320,8 @@ each_change_is_noticed! {
     refuse_query by StatedRules;
     classify_query by Classification, StatedRules;
     opens_transaction by Transactions, StatedRules;
+    refuses_transaction_block by StatedRules;
+    refuse_receipt by StatedRules;
     backoff by SmallRules;
     ends_session by SmallRules;
     release_pools by StatedRules, Sequences;

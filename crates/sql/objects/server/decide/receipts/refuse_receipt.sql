@@ -8,27 +8,21 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  -- As in async.classify_kept.
-  c_alone constant text := E'^(create|drop)\\s+(database|tablespace|subscription)\\M|^alter\\s+system\\M'
-    || E'|^reindex\\s+(\\([^)]*\\)\\s*)?(database|system|schema)\\M'
-    || E'|^(create|drop)\\s+(unique\\s+)?index\\s+concurrently\\M|^reindex\\s.*\\mconcurrently\\M';
   v_statement record;
 begin
   if in_query is null then
     return 'is missing: clients run the task';
   end if;
   for v_statement in
-    select s.*, ltrim(s.statement, E' \t\n\r\f\x0b') as text from async.scan_statements(in_query) s order by s.place
+    select s.* from async.scan_statements(in_query) s order by s.place
   loop
     if v_statement.copies_to_client then
       return 'is a COPY from or to the client';
     elsif v_statement.first_word in ('begin', 'start', 'commit', 'end', 'rollback', 'abort', 'savepoint', 'release')
-      or v_statement.first_word = 'prepare' and v_statement.text ~* E'\\mprepare\\s+transaction\\M'
+      or v_statement.first_word = 'prepare' and v_statement.statement ~* E'\\mprepare\\s+transaction\\M'
     then
       return 'controls transactions';
-    elsif v_statement.first_word in ('vacuum', 'discard')
-      or v_statement.first_word in ('create', 'drop', 'alter', 'reindex') and v_statement.text ~* c_alone
-    then
+    elsif async.refuses_transaction_block(v_statement.statement) then
       return 'cannot run in a transaction block';
     elsif v_statement.has_into and v_statement.main_word in ('select', '(') then
       return 'is a SELECT INTO';

@@ -8,11 +8,6 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  -- Behind comments, which have no meaning here, the first words of a statement that cannot run in a
-  -- transaction block. A text that only looks like one of them fails at its target.
-  c_alone constant text := E'^(create|drop)\\s+(database|tablespace)\\M|^alter\\s+system\\M'
-    || E'|^reindex\\s+(\\([^)]*\\)\\s*)?(database|system|schema)\\M'
-    || E'|^(create|drop)\\s+(unique\\s+)?index\\s+concurrently\\M|^reindex\\s.*\\mconcurrently\\M';
   v_class constant text := async.classify_query(in_query);
   v_statements int;
   v_first record;
@@ -24,7 +19,8 @@ begin
   end if;
   select count(*) filter (where s.first_word <> ''), bool_and(s.complete) into v_statements, v_complete
   from async.scan_statements(in_query) s;
-  select s.* into v_first from async.scan_statements(in_query) s where s.first_word <> '' order by s.place limit 1;
+  select s.* into v_first from async.scan_statements(in_query) s where s.first_word <> '' order by s.place
+  fetch first row only;
   if v_statements > 1 then
     refused := 'has several statements';
   elsif v_first.first_word = 'copy' then
@@ -33,10 +29,7 @@ begin
     or v_first.first_word = 'prepare' and v_first.statement ~* E'\\mprepare\\s+transaction\\M'
   then
     refused := 'controls transactions';
-  elsif v_first.first_word in ('vacuum', 'discard')
-    or v_first.first_word in ('create', 'drop', 'alter', 'reindex')
-      and ltrim(v_first.statement, E' \t\n\r\f\x0b') ~* c_alone
-  then
+  elsif async.refuses_transaction_block(v_first.statement) then
     refused := 'cannot run in a transaction block';
   elsif v_first.has_into and v_class = 'raw' and v_first.first_word in ('select', '(', 'with') then
     refused := 'is a SELECT INTO';
