@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use crate::options::BasePath;
 
 /// Connections at a time. Further ones wait in the backlog of the listener.
-const CONNECTIONS_MAX: usize = 1_000;
+const CONNECTIONS_MAX: usize = 700;
 
 /// The time that the head of a request may take, and so the time that an idle connection lives.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(30);

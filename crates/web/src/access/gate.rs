@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::{Visitor, headers};
 use crate::app::App;
+use crate::assets;
 use crate::form::Form;
 use crate::pages;
 use crate::problem::Problem;
@@ -50,7 +51,7 @@ async fn admit(app: &App, peer: IpAddr, request: Request) -> Result<(Request, Op
             .hint("Name the host with --host, or open the address that pgasync web printed.");
         return Err(problem.bare());
     }
-    if request.uri().path().starts_with("/assets/") {
+    if assets::is_path(request.uri().path()) {
         return Ok((request, None));
     }
     let user = access.user(peer, request.headers());

@@ -62,7 +62,7 @@ pub(crate) async fn set_pool(
     let done: Result<(), Problem> = async {
         let name = form.get("pool").ok_or_else(|| missing_field("pool"))?;
         let mut settings = Map::new();
-        settings.insert("max_workers".to_owned(), json!(number(&form, "max_workers")?));
+        settings.insert("max_workers".to_owned(), json!(required(&form, "max_workers")?));
         let starts = number(&form, "starts_max")?.unwrap_or(0);
         settings.insert("starts_max".to_owned(), json!(starts));
         if starts > 0 {
@@ -96,8 +96,8 @@ pub(crate) async fn ask_target(
         fields: html! {
             input type="hidden" name="target" value=(name);
             label { "Slots of its pool: tasks that run at once" input type="number" name="max_concurrency" min="0" required value=(target.max_concurrency); }
-            label { "Sessions, at most (empty: no limit of its own)" input type="number" name="max_sessions" min="1" value=[target.max_sessions]; }
-            label { "Timeout of tasks without one (empty: that of the server)" input name="default_timeout" placeholder="2h" value=[target.default_timeout.map(in_words)]; }
+            label { "Sessions, at most (empty: as it is)" input type="number" name="max_sessions" min="1" value=[target.max_sessions]; }
+            label { "Timeout of tasks without one (empty: as it is)" input name="default_timeout" placeholder="2h" value=[target.default_timeout.map(in_words)]; }
         },
         action: "/targets/set",
         button: "Save",
@@ -115,7 +115,7 @@ pub(crate) async fn set_target(
     let done: Result<(), Problem> = async {
         let name = form.get("target").ok_or_else(|| missing_field("target"))?;
         let settings = json!({
-            "max_concurrency": number(&form, "max_concurrency")?,
+            "max_concurrency": required(&form, "max_concurrency")?,
             "max_sessions": number(&form, "max_sessions")?,
             "default_timeout": span(&form, "default_timeout")?,
         });
@@ -138,6 +138,10 @@ async fn finished(app: Arc<App>, visitor: &Visitor, form: &Form, done: Result<()
 fn number(form: &Form, name: &str) -> Result<Option<i32>, Problem> {
     let wrong = |text: &str| Problem::new(StatusCode::BAD_REQUEST, format!("{name}: \"{text}\" is no such number."));
     form.get(name).map(|text| text.parse().map_err(|_| wrong(text))).transpose()
+}
+
+fn required(form: &Form, name: &str) -> Result<i32, Problem> {
+    number(form, name)?.ok_or_else(|| missing_field(name))
 }
 
 /// A length of time in the form of an interval, or null.

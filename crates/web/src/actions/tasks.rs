@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Extension;
 use axum::extract::State;
@@ -39,7 +40,7 @@ pub(crate) async fn ask(
             let name = app.access.keys.random_name();
             let snapshot = app.feed.fresh().await;
             let page = page(View::new(&app, &snapshot), &visitor, &chosen, &name);
-            app.changes.ask(name, &visitor.session, chosen);
+            app.changes.ask(name, &visitor.session, chosen, Instant::now());
             Html(page.into_string()).into_response()
         }
         Err(problem) => refuse(State(app), &visitor, back(&form), &problem).await,
@@ -174,7 +175,7 @@ fn answered(app: &App, visitor: &Visitor, form: &Form) -> Result<Question, Probl
         None => None,
     };
     let name = form.get("question").ok_or_else(|| missing_field("question"))?;
-    let Some(mut question) = app.changes.take(name, &visitor.session) else {
+    let Some(mut question) = app.changes.take(name, &visitor.session, Instant::now()) else {
         return Err(Problem::new(StatusCode::CONFLICT, "This question was answered, or is too old.")
             .hint("Nothing was changed by this click. Choose the tasks again."));
     };

@@ -27,6 +27,11 @@ pub(crate) fn url(base: &str, name: &str) -> String {
     format!("{base}/assets/{name}?v={}", *VERSION)
 }
 
+/// Whether a path is that of a file, which needs no session.
+pub(crate) fn is_path(path: &str) -> bool {
+    path.strip_prefix("/assets/").is_some_and(|name| !name.is_empty() && !name.contains('/'))
+}
+
 pub(crate) async fn asset(Path(name): Path<String>) -> Response {
     match FILES.iter().find(|(known, _, _)| *known == name) {
         Some((_, kind, content)) => {

@@ -130,7 +130,8 @@ fn menu(view: View<'_>, visitor: &Visitor, place: Place) -> Markup {
                 p.who title=(view.app.server) {
                     @if let Some(user) = &visitor.user { (line(user)) " as " }
                     (line(&snapshot.role))
-                    span.muted { (line(&view.app.server)) }
+                    @let server = &view.app.server;
+                    span.muted { (line(server.strip_suffix(&format!(" as {}", snapshot.role)).unwrap_or(server))) }
                 }
                 div.foot-buttons {
                     button.quiet.js-only #theme type="button" { "Theme" }

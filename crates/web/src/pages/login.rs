@@ -68,6 +68,8 @@ fn page(app: &App, next: &str, error: Option<&str>) -> Markup {
                     p.brand { (brand()) }
                     h1 { "Sign in" }
                     input type="hidden" name="next" value=(local(next));
+                    // Password managers look for a name.
+                    input type="text" name="username" value="pgasync" autocomplete="username" hidden;
                     label for="token" { "Token" }
                     input #token type="password" name="token" required autofocus autocomplete="current-password"
                         aria-describedby=[error.map(|_| "wrong")];

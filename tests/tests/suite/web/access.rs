@@ -120,6 +120,18 @@ async fn the_token_becomes_a_cookie_that_scripts_and_other_sites_do_not_get() {
 }
 
 #[tokio::test]
+async fn a_link_of_another_site_finds_the_session() {
+    let (_database, _target, dashboard) = with_token(&[]).await;
+    // The browser keeps a strict cookie back then, and sends it when the page loads itself once more.
+    let foreign = dashboard.visitor().with("Sec-Fetch-Site", "cross-site").with("Sec-Fetch-Mode", "navigate");
+    for path in ["/", "/tasks/1", "/login"] {
+        let answer = foreign.get(path);
+        assert!(answer.status == 200 && answer.body.contains("http-equiv=\"refresh\""), "{path}: {answer:#?}");
+        assert!(answer.header("set-cookie").is_none() && !answer.body.contains("form_key"), "{path}: {answer:#?}");
+    }
+}
+
+#[tokio::test]
 async fn the_login_leads_nowhere_else() {
     let (_database, _target, dashboard) = with_token(&[]).await;
     for next in ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/\r\nX-Evil: 1"]
@@ -147,7 +159,8 @@ async fn a_form_of_another_site_or_session_changes_nothing() {
         let login = dashboard.visitor().with("Origin", origin).post("/login", &[("token", TOKEN)]);
         assert!(login.status == 403 && login.header("set-cookie").is_none(), "{origin:?}: {login:#?}");
     }
-    for wrong in ["", "x", &other, &key[1..], &format!("{key}0")] {
+    let longer = format!("{key}0");
+    for wrong in ["", "x", &other, &key[1..], &longer] {
         let answer = visitor.post("/starts", &fields(wrong));
         assert_eq!(answer.status, 403, "{wrong}: {answer:#?}");
     }
@@ -156,7 +169,7 @@ async fn a_form_of_another_site_or_session_changes_nothing() {
         assert_eq!(answer.status, 415, "{kind}: {answer:#?}");
     }
     // Nothing is changed by reading.
-    assert_eq!(visitor.get(&format!("/starts?paused=true&form_key={key}")).status, 404);
+    assert_eq!(visitor.get(&format!("/starts?paused=true&form_key={key}")).status, 405);
     let put = format!(
         "PUT /starts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: {}={}\r\nContent-Length: 0\r\n\r\n",
         visitor.cookie().expect("a cookie").0,

@@ -72,9 +72,9 @@ async fn selected_tasks_are_restarted_and_the_report_names_the_skipped() {
     database
         .run(
             "select async.push_tasks(array[async.task('select 1', 'there')], 'DOA');
-             insert into async.task (target, query, run, consumed, processed, finish_status, failed)
-             select 'there', 'select 1', 1, now(), now(), 'FAILED', true from generate_series(1, 2);
-             select async.push('select 2', 'there');",
+             insert into async.task (target, query, run, consumed, processed, finish_status, failed, unique_key, unique_while)
+             select 'there', 'select 1', 1, now(), now(), 'FAILED', true, 'k' || i, 'unfinished' from generate_series(2, 3) i;
+             select async.push('select 2', 'there', unique_key => 'k3');",
         )
         .await;
     let dashboard = dashboard(&database).await;
@@ -88,13 +88,13 @@ async fn selected_tasks_are_restarted_and_the_report_names_the_skipped() {
     assert!(text.contains("Restart 3 tasks?") && text.contains("2 tasks will be skipped"), "{text}");
     let text = confirm(&visitor, &asked, &[]);
     assert!(text.contains("2 tasks restarted") && text.contains("3 skipped"), "{text}");
-    for part in ["#4 it is READY", "#99 it does not exist", "PA033"] {
+    for part in ["#4 it is READY", "#99 it does not exist", "PA035"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let ready = database
         .text("select string_agg(task_id::text, ',' order by task_id) from async.task where processed is null")
         .await;
-    assert_eq!(ready.as_deref(), Some("2,3,4"));
+    assert_eq!(ready.as_deref(), Some("1,2,4"));
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn schedules_run_now_and_pause() {
     assert!(text.contains("Run load now?") && text.contains("insert into ledger"), "{text}");
     let ran = visitor.submit("/ask/schedule?schedule=load", "/schedules/run", &[("schedule", "load")]);
     assert_eq!(ran.leads_to(), "/tasks/1");
-    database.wait_for_all().await;
+    database.wait_until_finished().await;
     assert_eq!(target.marks("scheduled").await, 1);
     assert_eq!(database.text("select source from async.task").await.as_deref(), Some("plan"));
 
@@ -208,7 +208,7 @@ async fn pools_and_targets_are_edited() {
     assert_eq!(database.text(sql).await.as_deref(), Some("(6,3,02:00:00,f,{prod})"));
     let fields = [("target", "there"), ("max_concurrency", "6"), ("max_sessions", ""), ("default_timeout", "")];
     visitor.submit("/ask/target?target=there", "/targets/set", &fields).leads_to();
-    assert_eq!(database.text(sql).await.as_deref(), Some("(6,,,f,{prod})"));
+    assert_eq!(database.text(sql).await.as_deref(), Some("(6,3,02:00:00,f,{prod})"), "an empty field changes nothing");
     // The other target stays.
     assert_eq!(database.number("select count(*) from async.target where not retired").await, 3);
 }

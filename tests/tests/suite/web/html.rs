@@ -54,6 +54,7 @@ pub(super) fn read(page: &str) -> Html {
         }
     }
     assert!(open.is_empty(), "these do not close: {open:?}");
+    html.text = html.text.split_whitespace().collect::<Vec<&str>>().join(" ");
     html
 }
 

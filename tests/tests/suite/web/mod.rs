@@ -8,6 +8,7 @@ mod fixture;
 mod hostile;
 mod html;
 mod http;
+mod large;
 mod live;
 mod pages;
 mod rights;

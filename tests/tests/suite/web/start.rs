@@ -99,7 +99,7 @@ async fn an_orchestrator_serves_the_dashboard_beside_its_work() {
     let visitor = Visitor::new(address);
     engine.wait_until_leading().await;
     database.run("select async.push('insert into ledger values (''ran'')', 'there')").await;
-    database.wait_for_all().await;
+    database.wait_until_finished().await;
     assert_eq!(target.marks("ran").await, 1);
     visitor.wait_for("/tasks/1", "Ended: finished");
     visitor.wait_for("/", "pgasync run leads");

@@ -147,11 +147,11 @@ async fn a_page_follows_its_server() {
         .run("select async.push('select ''fresh''', 'there', source => 'seen', run_at => now() + interval '1 day')")
         .await;
     browser.wait_for("document.body.innerText.includes(\"select 'fresh'\")");
-    browser.click("input[name=id]");
+    browser.click("td.pick input");
     database.run("select async.push('select ''second''', 'there', source => 'seen')").await;
     browser.wait_for("document.body.innerText.includes(\"select 'second'\")");
     browser.wait_for("document.querySelectorAll('.badge.good').length === 1");
-    let picked = browser.text("Array.from(document.querySelectorAll('input[name=id]:checked'), b => b.value).join()");
+    let picked = browser.text("Array.from(document.querySelectorAll('td.pick input:checked'), b => b.value).join()");
     assert_eq!(picked, "1");
     assert_eq!(browser.text("document.querySelector('input[name=target]').value"), "half a na");
 
@@ -208,7 +208,7 @@ async fn an_action_is_asked_done_and_reported() {
     // The boxes of the page, all at once.
     browser.open(&dashboard, "/tasks?status=canceled");
     browser.click("[data-pick-all]");
-    browser.wait_for("document.querySelectorAll('input[name=id]:checked').length === 50");
+    browser.wait_for("document.querySelectorAll('td.pick input:checked').length === 50");
     browser.assert_clean("actions");
 }
 
