@@ -57,13 +57,14 @@ const RUNNING: &str = "select t.task_id, t.target, coalesce(t.concurrency_pool, 
 const TARGETS: &str =
     "select t.target, coalesce(s.state, case when t.retired then 'retired' else 'unknown' end) as state,
     s.since, s.error, s.retry_at, s.patience_ends, t.active_workers as running, t.max_concurrency, t.max_sessions,
-    t.connection_string, t.default_timeout, t.asynchronous_finish, t.session_reset, t.tags, t.retired
+    t.connection_string, t.default_timeout, t.asynchronous_finish, t.session_reset, t.tags, t.retired, t.paused
   from async.v_target t left join async.v_target_state s on s.target operator(pg_catalog.=) t.target
   order by t.target";
 
 /// As in `async.v_pool`, without a look at the lanes.
 const POOLS: &str = "select n.concurrency_pool, coalesce(k.workers, 0) as running,
-    async.pool_limit(n.concurrency_pool) as max_workers, n.retired, n.configured, c.starts_max, c.\"interval\"
+    async.pool_limit(n.concurrency_pool) as max_workers, n.retired, n.configured, c.starts_max, c.\"interval\",
+    async.is_paused(n.concurrency_pool, null) as paused
   from (
     select a.concurrency_pool, pg_catalog.bool_and(a.retired) as retired, pg_catalog.bool_or(a.configured) as configured
     from (
@@ -141,6 +142,8 @@ pub struct PoolOverview {
     pub max_workers: i32,
     /// Whether the last configuration left it out.
     pub retired: bool,
+    /// Whether no task of it starts.
+    pub paused: bool,
     /// Whether it is in the configuration; otherwise it is the pool of a target, or has the default size.
     pub configured: bool,
     /// How many of its tasks start in an interval, if that is limited.
@@ -152,7 +155,7 @@ pub struct PoolOverview {
 pub struct TargetOverview {
     /// Its name.
     pub target: String,
-    /// `ok`, `lost`, `fencing`, `retired` or `unknown`.
+    /// `ok`, `lost`, `fencing`, `paused`, `retired` or `unknown`.
     pub state: String,
     /// Since when it is lost.
     pub since: Option<Timestamp>,
@@ -180,6 +183,8 @@ pub struct TargetOverview {
     pub tags: Vec<String>,
     /// Whether it takes no new tasks.
     pub retired: bool,
+    /// Whether no task starts there.
+    pub paused: bool,
 }
 
 impl Client {
@@ -284,6 +289,7 @@ fn pool(row: &Row) -> PoolOverview {
         running: row.get("running"),
         max_workers: row.get("max_workers"),
         retired: row.get("retired"),
+        paused: row.get("paused"),
         configured: row.get("configured"),
         starts: starts.filter(|starts| *starts > 0).zip(interval),
     }
@@ -320,5 +326,6 @@ fn target(row: &Row) -> TargetOverview {
         session_reset: row.get("session_reset"),
         tags: row.get("tags"),
         retired: row.get("retired"),
+        paused: row.get("paused"),
     }
 }

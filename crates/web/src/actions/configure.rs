@@ -125,6 +125,52 @@ pub(crate) async fn set_target(
     finished(app, &visitor, &form, done).await
 }
 
+/// What is paused or resumed.
+#[derive(Clone, Copy)]
+enum Part {
+    Pool,
+    Target,
+}
+
+type Sent = (State<Arc<App>>, Extension<Visitor>, Extension<Form>);
+
+pub(crate) async fn pause_pool(app: State<Arc<App>>, visitor: Extension<Visitor>, form: Extension<Form>) -> Response {
+    set_paused((app, visitor, form), Part::Pool, true).await
+}
+
+pub(crate) async fn resume_pool(app: State<Arc<App>>, visitor: Extension<Visitor>, form: Extension<Form>) -> Response {
+    set_paused((app, visitor, form), Part::Pool, false).await
+}
+
+pub(crate) async fn pause_target(app: State<Arc<App>>, visitor: Extension<Visitor>, form: Extension<Form>) -> Response {
+    set_paused((app, visitor, form), Part::Target, true).await
+}
+
+pub(crate) async fn resume_target(
+    app: State<Arc<App>>,
+    visitor: Extension<Visitor>,
+    form: Extension<Form>,
+) -> Response {
+    set_paused((app, visitor, form), Part::Target, false).await
+}
+
+async fn set_paused((State(app), Extension(visitor), Extension(form)): Sent, part: Part, paused: bool) -> Response {
+    let done: Result<(), Problem> = async {
+        let kind = match part {
+            Part::Pool => "pool",
+            Part::Target => "target",
+        };
+        let name = form.get(kind).ok_or_else(|| missing_field(kind))?;
+        let is_known = match part {
+            Part::Pool => app.actions.pause_pool(name, paused).await?,
+            Part::Target => app.actions.pause_target(name, paused).await?,
+        };
+        if is_known { Ok(()) } else { Err(unknown(kind, name)) }
+    }
+    .await;
+    finished(app, &visitor, &form, done).await
+}
+
 async fn finished(app: Arc<App>, visitor: &Visitor, form: &Form, done: Result<(), Problem>) -> Response {
     match done {
         Ok(()) => {

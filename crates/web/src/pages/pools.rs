@@ -124,6 +124,7 @@ fn row(view: View<'_>, pool: &PoolOverview, backlog: Backlog) -> Markup {
             td data-th="Pool" {
                 a href=(view.link("/tasks", &[("pool", &pool.pool), ("phase", "unfinished")])) { (line(&pool.pool)) }
                 @if pool.retired { " " (badge("retired")) }
+                @if pool.paused { " " (badge("paused")) }
                 @if let Some((starts, interval)) = pool.starts {
                     div.sub { "starts at most " (starts) " in " (pgasync_text::short_span(interval)) }
                 }
@@ -134,10 +135,19 @@ fn row(view: View<'_>, pool: &PoolOverview, backlog: Backlog) -> Markup {
             td.num data-th="Oldest" { (backlog.oldest()) }
             td.row-actions {
                 @if view.snapshot.rights.configure {
+                    @if pool.configured { (pause(view, "/pools", "pool", &pool.pool, pool.paused)) }
                     a.quiet href=(view.link("/ask/pool", &[("pool", &pool.pool)])) { "Edit" }
                 }
             }
         }
+    }
+}
+
+/// The button that holds new starts, or lets them go on.
+pub(super) fn pause(view: View<'_>, path: &str, field: &str, name: &str, paused: bool) -> Markup {
+    let (action, label) = if paused { ("resume", "Resume") } else { ("pause", "Pause") };
+    html! {
+        button.quiet form="act" formaction=(view.link(&format!("{path}/{action}"), &[])) name=(field) value=(name) { (label) }
     }
 }
 

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use pgasync_store::TargetOverview;
 
 use super::parts::{ago, badge, empty, first_line, line, meter, missing, number, plural, span};
-use super::pools::{Backlog, backlogs, contains, pager, search, slice};
+use super::pools::{Backlog, backlogs, contains, pager, pause, search, slice};
 use super::{Block, Page, Place, View};
 use crate::form::Form;
 
@@ -66,6 +66,7 @@ fn row(view: View<'_>, target: &TargetOverview, backlog: Backlog) -> Markup {
             }
             td data-th="State" {
                 (badge(&target.state))
+                @if target.paused && target.state != "paused" { " " (badge("paused")) }
                 @if target.state == "lost" {
                     div.sub { "since " (ago(target.since)) }
                     @if let Some(error) = &target.error { div.sub.bad-text { (first_line(error)) } }
@@ -79,6 +80,7 @@ fn row(view: View<'_>, target: &TargetOverview, backlog: Backlog) -> Markup {
             td.num data-th="Oldest" { (backlog.oldest()) }
             td.row-actions {
                 @if view.snapshot.rights.configure {
+                    (pause(view, "/targets", "target", &target.target, target.paused))
                     a.quiet href=(view.link("/ask/target", &[("target", &target.target)])) { "Edit" }
                 }
             }

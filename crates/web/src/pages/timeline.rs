@@ -62,12 +62,16 @@ fn steps(details: &TaskDetails) -> Vec<Step> {
         let text = html! {
             @if let Some(duration) = request.duration { "by " (span(Some(duration))) " " }
             @if let Some(message) = &request.message { (line(message)) " " }
+            @if let Some(role) = &request.requested_by { "by " (line(role)) "; " }
             "the leader applies it"
         };
         add(Some(request.requested), &format!("Requested: {}", name(&request.status)), text, "busy");
     }
     let status = task.status.as_deref().unwrap_or("FINISHED");
-    let ended = html! { @if let Some(took) = task.took { "after " (span(Some(took))) } };
+    let ended = html! {
+        @if let Some(took) = task.took { "after " (span(Some(took))) " " }
+        @if let Some(role) = &details.ended_by { "by " (line(role)) }
+    };
     add(task.processed, &format!("Ended: {}", name(status)), ended, super::parts::mood(status));
     let deadline = details.times_up.filter(|_| unfinished);
     add(deadline, "Deadline", html! { "then it times out" }, "plain");

@@ -142,6 +142,8 @@ async fn wrong_forms_of_actions_are_refused_with_a_sentence() {
         ("/tasks/again", &[("task", "99")], "There is no task 99 with a query."),
         ("/schedules/run", &[("schedule", "none")], "There is no schedule"),
         ("/schedules/pause", &[("schedule", "none")], "PA0A3"),
+        ("/pools/pause", &[("pool", "none")], "There is no pool"),
+        ("/targets/pause", &[("target", "none")], "There is no target"),
         ("/pools/set", &[("pool", "narrow"), ("max_workers", "-1")], "max_workers"),
         ("/pools/set", &[("pool", "narrow"), ("max_workers", "many")], "no such number"),
         ("/pools/set", &[("pool", "narrow"), ("max_workers", "1"), ("starts_max", "3")], "interval"),
@@ -182,6 +184,32 @@ async fn schedules_run_now_and_pause() {
     assert!(html::read(&visitor.page("/schedules")).text.contains("load paused"), "the page after an action shows it");
     visitor.submit("/schedules", "/schedules/resume", &[("schedule", "load")]).leads_to();
     assert!(!html::read(&visitor.page("/schedules")).text.contains("load paused"));
+}
+
+#[tokio::test]
+async fn pools_and_targets_pause_and_resume() {
+    let (database, target) = server().await;
+    let mut engine = RustEngine::attach(&database);
+    engine.lead().await;
+    let dashboard = dashboard(&database).await;
+    let visitor = dashboard.visitor();
+    for (page, field, name) in [("/pools?q=narrow", "pool", "narrow"), ("/targets?q=there", "target", "there")] {
+        let path = page.split('?').next().unwrap_or_default();
+        let set = |action: &str| visitor.submit(page, &format!("{path}/{action}"), &[(field, name)]);
+        assert_eq!(set("pause").leads_to(), page);
+        assert!(html::read(&visitor.page(page)).text.contains("paused"), "{page}");
+        database
+            .run(&format!(
+                "select async.push('insert into ledger values (''{field}'')', 'there', concurrency_pool => 'narrow')"
+            ))
+            .await;
+        visitor.wait_for("/", &format!("{field} {name} is paused"));
+        assert_eq!(target.marks(field).await, 0);
+        set("resume").leads_to();
+        assert!(!html::read(&visitor.page(page)).text.contains("paused"), "{page}");
+        database.wait_until_finished().await;
+        assert_eq!(target.marks(field).await, 1);
+    }
 }
 
 #[tokio::test]
