@@ -13,18 +13,19 @@ choose_runner() { # PROFILE
         runner=(cargo nextest run "${locked[@]}" --profile "$1" --no-tests=pass)
     else
         case $1 in
-            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip metrics:: --skip judged:: --skip attacks:: --skip process:: --skip conformance::targets_down:: --skip conformance::dead_hosts:: --skip conformance::sessions_at_targets:: --skip conformance::faults:: --skip conformance::answers:: --skip conformance::successors:: --skip conformance::leadership:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts:: --skip connections::poolers::) ;;
+            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip metrics:: --skip judged:: --skip web:: --skip attacks:: --skip process:: --skip conformance::targets_down:: --skip conformance::dead_hosts:: --skip conformance::sessions_at_targets:: --skip conformance::faults:: --skip conformance::answers:: --skip conformance::successors:: --skip conformance::leadership:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts:: --skip connections::poolers::) ;;
             model) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged:: --skip judged::mutants:: --test-threads=6) ;;
             connections) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- connections:: --test-threads=6) ;;
             filtered) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip cuts:: --skip fuzz:: --skip holds::) ;;
             outages) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- process:: conformance::targets_down:: conformance::dead_hosts:: conformance::sessions_at_targets:: conformance::faults:: conformance::answers:: conformance::successors:: conformance::leadership:: --skip ::sql:: --test-threads=6) ;;
             attacks) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- attacks:: --skip ::sql:: --test-threads=6) ;;
+            web) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- web:: --test-threads=6) ;;
             counted) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- bench:: counted:: --test-threads=4) ;;
             metrics) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- metrics:: --test-threads=6) ;;
             sql-engine) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- ::sql:: --skip chaos:: --skip holds:: --test-threads=6) ;;
             sql-mutants) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged::mutants:: --test-threads=4) ;;
             simulation) runner=(cargo test "${locked[@]}" -p pgasync-core -- simulation::) ;;
-            matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip metrics::) ;;
+            matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip metrics:: --skip web::) ;;
             fuzz) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- fuzz:: --test-threads=2 --nocapture) ;;
             chaos-long) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- chaos::long_run:: --test-threads=2) ;;
             chaos) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- chaos:: between_engines:: --skip chaos::long_run:: --test-threads=4) ;;
@@ -58,7 +59,7 @@ dev_test() {
     PGASYNC_PG_OPTS="$test_settings ${PGASYNC_PG_OPTS:-}" with_cluster "$(default_major)" "${runner[@]}" "$@"
 }
 
-check_parts="style layers package deny test outages attacks counted metrics fuzz sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts matrix"
+check_parts="style layers package deny test outages attacks counted metrics web fuzz sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts matrix"
 
 # dev_check [PART...]: all parts, or the ones named.
 dev_check() {
@@ -82,6 +83,7 @@ dev_check() {
                 model) check_on_cluster "$part" ;;
                 connections) need_pgbouncer; check_on_cluster "$part" ;;
                 metrics) need_prometheus; check_on_cluster metrics ;;
+                web) check_web ;;
                 simulation) check_simulation ;;
                 mutants) check_on_cluster sql-mutants; check_core_mutants ;;
                 sql-mutants) check_on_cluster sql-mutants ;;
@@ -121,6 +123,11 @@ check_layers() {
     ! depends pgasync-pg pgasync-sql || die "layers: pgasync-pg must not depend on pgasync-sql"
     names() { cargo tree --quiet -e normal --depth 1 --prefix none -p "$1" | grep -q "^$2 "; }
     names pgasync-pg tokio-postgres || die "layers: pgasync-pg should name tokio-postgres"
+    depends pgasync-web axum || die "layers: pgasync-web should depend on axum"
+    ! depends pgasync-web pgasync-runner || die "layers: pgasync-web must not depend on pgasync-runner"
+    ! depends pgasync-runner axum || die "layers: pgasync-runner must not depend on axum"
+    ! depends pgasync-store axum || die "layers: pgasync-store must not depend on axum"
+    ! depends pgasync-text tokio || die "layers: pgasync-text must not depend on tokio"
     local crate
     depends pgasync-metrics hyper || die "layers: pgasync-metrics should depend on hyper"
     ! depends pgasync-runner hyper || die "layers: pgasync-runner must not depend on hyper"
@@ -128,7 +135,7 @@ check_layers() {
     names pgasync pgasync-metrics || die "layers: pgasync should name pgasync-metrics"
     ! names pgasync-metrics pgasync-store || die "layers: pgasync-metrics must not name pgasync-store"
     ! names pgasync-metrics pgasync-pg || die "layers: pgasync-metrics must not name pgasync-pg"
-    for crate in pgasync-store pgasync-runner pgasync; do
+    for crate in pgasync-store pgasync-runner pgasync-web pgasync; do
         names "$crate" pgasync-pg || die "layers: $crate should name pgasync-pg"
         ! names "$crate" tokio-postgres || die "layers: $crate must not name tokio-postgres: pgasync-pg has it"
     done
@@ -160,6 +167,12 @@ check_on_cluster() { # PROFILE
     build_tests
     choose_runner "$1"
     PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
+}
+
+# The dashboard over HTTP, and in headless Chromium.
+check_web() {
+    need_chromium
+    check_on_cluster web
 }
 
 # PGASYNC_SEEDS sets the number of seeds.

@@ -47,6 +47,7 @@ apt_install_without_service() {
 # promtool is in the package too.
 need_prometheus() { have prometheus && have promtool || apt_install_without_service prometheus; }
 need_pgbouncer() { have pgbouncer || [ -x /usr/sbin/pgbouncer ] || apt_install_without_service pgbouncer; }
+need_chromium() { have chromium || apt_install chromium fonts-dejavu-core; }
 need_linker() { have cc || apt_install gcc libc6-dev; }
 
 need_cargo() {

@@ -21,6 +21,7 @@ use crate::stop::{StartArgs, StopArgs};
 use crate::tasks::TasksArgs;
 use crate::top::TopArgs;
 use crate::uninstall::UninstallArgs;
+use crate::web::{DashboardArgs, WebArgs};
 
 /// The same in every command: docs/command-line.md.
 const EXIT_CODES: &str = "\
@@ -99,6 +100,8 @@ pub(crate) enum CliCommand {
     Report(ReportArgs),
     /// Print the log of the server
     Logs(LogsArgs),
+    /// Serve the dashboard: pages about the server, and actions with the rights of a role
+    Web(Box<WebArgs>),
     /// Look for what is wrong or will be, with the fix of each finding
     Doctor(DoctorArgs),
     /// Show, check, compare and change the configuration
@@ -175,6 +178,11 @@ pub(crate) struct RunArgs {
     /// Format of the log
     #[arg(long, value_enum, default_value = "human")]
     pub(crate) log_format: LogFormat,
+    /// Serve the dashboard at this address as well; needs --web-server
+    #[arg(long, value_name = "ADDR", help_heading = "Dashboard")]
+    pub(crate) web: Option<std::net::SocketAddr>,
+    #[command(flatten)]
+    pub(crate) dashboard: DashboardArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

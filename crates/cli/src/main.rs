@@ -8,7 +8,6 @@ mod config;
 mod confirm;
 mod demo;
 mod doctor;
-mod duration;
 mod failure;
 mod generated;
 mod init;
@@ -30,11 +29,12 @@ mod task_filter;
 mod tasks;
 mod top;
 mod uninstall;
-mod visible;
+mod web;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use pgasync_text::{duration, visible};
 
 use crate::args::{Arguments, CliCommand};
 use crate::failure::{Exit, Failure};
@@ -71,6 +71,7 @@ async fn execute(command: CliCommand) -> Result<ExitCode, Failure> {
         CliCommand::Start(options) => stop::start(&options).await?,
         CliCommand::Report(options) => report::run(&options).await?,
         CliCommand::Logs(options) => logs::run(&options).await?,
+        CliCommand::Web(options) => web::run(&options).await?,
         CliCommand::Doctor(options) => doctor::run(&options).await?,
         CliCommand::Config(options) => config::run(&options).await?,
         CliCommand::Migrate(options) => migrate::run(&options).await?,

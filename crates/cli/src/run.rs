@@ -34,6 +34,7 @@ pub(crate) async fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     let monitor = Monitor::new(arguments.listen.is_some());
     let _serving = arguments.listen.as_deref().map(|address| listen(address, &monitor)).transpose()?;
     systemd::report(monitor.clone());
+    crate::web::beside(arguments.web, &arguments.dashboard).await?;
     let options = RunOptions {
         monitor,
         force: arguments.force,

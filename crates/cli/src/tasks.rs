@@ -6,10 +6,11 @@ use std::time::Duration;
 use clap::Args;
 use pgasync_core::{RowState, Span, TaskId, Timestamp};
 use pgasync_store::{FoundTask, TaskFilter};
+use pgasync_text::short_span;
 
 use crate::args::ServerArgs;
 use crate::failure::{Exit, Failure};
-use crate::output::{Cell, Column, Format, Listing, OutputArgs, Style, first_line, short_span};
+use crate::output::{Cell, Column, Format, Listing, OutputArgs, Style, first_line};
 use crate::server::Server;
 use crate::task_filter::TaskFilterArgs;
 

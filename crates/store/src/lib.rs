@@ -27,11 +27,12 @@ mod loss;
 mod wire;
 
 pub use client::{
-    Batch, CallError, Client, ConfigureError, EndedAttempt, Failure, FoundTask, Installation, KeyUntil, LatchError,
-    LeaderStatistics, LogLine, NewSchedule, NewTask, OnConflict, OpenRequest, Period, PoolStatistics, Push, PushError,
-    Pushed, ReadError, Refusal, RequestError, RequestReceipt, RestartError, RunType, RunningTask, ScheduleError,
-    Statistics, StatisticsScope, TakeError, TakenTask, TargetState, TargetStatistics, TaskDetails, TaskFilter,
-    TaskResult, TaskStatus, UniqueKey, WaitError, WaitingLane, push_json_in,
+    Batch, COUNT_MAX, CallError, Change, Client, ConfigureError, EndedAttempt, Failure, FoundTask, Installation,
+    KeyUntil, LatchError, LeaderStatistics, LogLine, Minute, NewSchedule, NewTask, OnConflict, OpenRequest, Period,
+    PhaseCounts, PoolOverview, PoolStatistics, Push, PushError, Pushed, ReadError, Refusal, RequestError,
+    RequestReceipt, RestartError, Rights, RunType, RunningQuery, RunningTask, ScheduleError, ScheduleOverview, Skipped,
+    Statistics, StatisticsScope, TakeError, TakenTask, TargetOverview, TargetState, TargetStatistics, TaskDetails,
+    TaskFilter, TaskResult, TaskStatus, UniqueKey, WaitError, WaitingLane, push_json_in,
 };
 pub use install::{InstallError, SchemaPart, install};
 pub use leader::{

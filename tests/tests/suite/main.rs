@@ -26,3 +26,4 @@ mod process;
 mod seed;
 mod status;
 mod store_client;
+mod web;

@@ -29,9 +29,6 @@ pub(crate) struct ChoiceArgs {
     pub(super) output: OutputArgs,
 }
 
-/// The phases in which a task can be cancelled or deferred.
-pub(super) const UNFINISHED: [RowState; 3] = [RowState::Ready, RowState::Running, RowState::Yielded];
-
 /// The most tasks of one command.
 const TASKS_MAX: u32 = 1_000_000;
 

@@ -4,17 +4,13 @@ mod chosen;
 mod outcome;
 
 use clap::Args;
-use pgasync_core::{RowState, Span, TaskId};
-use pgasync_store::{RequestReceipt, RestartError};
+use pgasync_core::Span;
+use pgasync_store::Change;
 
 use self::chosen::{ChoiceArgs, Chosen};
 use self::outcome::Outcomes;
 use crate::duration;
 use crate::failure::{Exit, Failure};
-use crate::server::Server;
-
-/// The tasks of one call.
-const CHUNK_MAX: usize = 1_000;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -63,50 +59,31 @@ pub(crate) struct DeferArgs {
 }
 
 pub(crate) async fn cancel(arguments: &CancelArgs) -> Result<Exit, Failure> {
-    let choice = &arguments.choice;
-    let server = choice.server.open()?;
-    let done = async {
-        let chosen = Chosen::read(&server, choice, &chosen::UNFINISHED).await?;
-        let Some(mut outcomes) = begin(choice, chosen, "Cancel")? else { return Ok(Exit::Done) };
-        for part in outcomes.open(CHUNK_MAX) {
-            let receipt = server.client.cancel(&part, Some(&arguments.message)).await;
-            outcomes.note_request(&part, receipt?);
-        }
-        outcomes.write(choice, "cancel requested")
-    };
-    let done: Result<Exit, Failure> = done.await;
-    server.explained(done).await
+    let change = Change::Cancel(arguments.message.clone());
+    run(&arguments.choice, &change, "Cancel", "cancel requested").await
 }
 
 pub(crate) async fn defer(arguments: &DeferArgs) -> Result<Exit, Failure> {
-    let choice = &arguments.choice;
-    let server = choice.server.open()?;
-    let done = async {
-        let chosen = Chosen::read(&server, choice, &chosen::UNFINISHED).await?;
-        let Some(mut outcomes) = begin(choice, chosen, "Defer")? else { return Ok(Exit::Done) };
-        for part in outcomes.open(CHUNK_MAX) {
-            let receipt: RequestReceipt = server.client.defer(&part, arguments.by).await?;
-            outcomes.note_request(&part, receipt);
-        }
-        outcomes.write(choice, "deferral requested")
-    };
-    let done: Result<Exit, Failure> = done.await;
-    server.explained(done).await
+    run(&arguments.choice, &Change::Defer(arguments.by), "Defer", "deferral requested").await
 }
 
 pub(crate) async fn restart(arguments: &RestartArgs) -> Result<Exit, Failure> {
-    let choice = &arguments.choice;
+    run(&arguments.choice, &Change::Restart, "Restart", "restarted").await
+}
+
+async fn run(choice: &ChoiceArgs, change: &Change, verb: &str, done: &str) -> Result<Exit, Failure> {
     let server = choice.server.open()?;
-    let done = async {
-        let chosen = Chosen::read(&server, choice, &[RowState::Finished]).await?;
-        let Some(mut outcomes) = begin(choice, chosen, "Restart")? else { return Ok(Exit::Done) };
-        for part in outcomes.open(CHUNK_MAX) {
-            restart_part(&server, &part, &mut outcomes).await?;
+    let changed = async {
+        let chosen = Chosen::read(&server, choice, change.phases()).await?;
+        let Some(mut outcomes) = begin(choice, chosen, verb)? else { return Ok(Exit::Done) };
+        for part in outcomes.open() {
+            let skipped = server.client.change(change, &part).await?;
+            outcomes.note(&part, skipped);
         }
-        outcomes.write(choice, "restarted")
+        outcomes.write(choice, done)
     };
-    let done: Result<Exit, Failure> = done.await;
-    server.explained(done).await
+    let changed: Result<Exit, Failure> = changed.await;
+    server.explained(changed).await
 }
 
 /// Says how many, and asks. `None` if there is nothing to do.
@@ -121,22 +98,4 @@ fn begin(choice: &ChoiceArgs, chosen: Chosen, verb: &str) -> Result<Option<Outco
     }
     choice.confirm.ask(&format!("{verb} {}?", chosen.describe()))?;
     Ok(Some(Outcomes::of(chosen)))
-}
-
-/// Restarts all of them at once; if one is refused, each by itself.
-async fn restart_part(server: &Server, part: &[TaskId], outcomes: &mut Outcomes) -> Result<(), Failure> {
-    match server.client.restart_all(part).await {
-        Ok(()) => outcomes.note_done(part),
-        Err(RestartError::Failed(error)) => return Err(error.into()),
-        Err(_) => {
-            for task in part {
-                match server.client.restart(*task).await {
-                    Ok(()) => outcomes.note_done(&[*task]),
-                    Err(RestartError::Failed(error)) => return Err(error.into()),
-                    Err(refused) => outcomes.skip(*task, refused.to_string()),
-                }
-            }
-        }
-    }
-    Ok(())
 }

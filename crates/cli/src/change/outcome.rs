@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pgasync_core::TaskId;
-use pgasync_store::RequestReceipt;
+use pgasync_store::{Change, Skipped};
 
 use super::chosen::{ChoiceArgs, Chosen};
 use crate::failure::{Exit, Failure};
@@ -30,27 +30,18 @@ impl Outcomes {
     }
 
     /// The tasks to send, in parts.
-    pub(super) fn open(&self, part_max: usize) -> Vec<Vec<TaskId>> {
+    pub(super) fn open(&self) -> Vec<Vec<TaskId>> {
         let open: Vec<TaskId> = self.0.iter().filter(|(_, outcome)| outcome.is_none()).map(|(task, _)| *task).collect();
-        open.chunks(part_max).map(<[TaskId]>::to_vec).collect()
+        Change::parts(&open).map(<[TaskId]>::to_vec).collect()
     }
 
-    pub(super) fn note_done(&mut self, tasks: &[TaskId]) {
+    /// Notes a part that was sent. A task of it may have ended since it was chosen.
+    pub(super) fn note(&mut self, tasks: &[TaskId], skipped: Vec<Skipped>) {
         for task in tasks {
             self.0.insert(*task, Some(Outcome::Done));
         }
-    }
-
-    pub(super) fn skip(&mut self, task: TaskId, reason: String) {
-        self.0.insert(task, Some(Outcome::Skipped(reason)));
-    }
-
-    /// A task may have ended since it was chosen. The warning of the server names it.
-    pub(super) fn note_request(&mut self, tasks: &[TaskId], receipt: RequestReceipt) {
-        self.note_done(tasks);
-        let Some(warning) = receipt.warning else { return };
-        for (number, reason) in refused(&warning) {
-            self.skip(TaskId(number), reason.to_owned());
+        for (task, reason) in skipped {
+            self.0.insert(task, Some(Outcome::Skipped(reason)));
         }
     }
 
@@ -87,28 +78,5 @@ impl Outcomes {
             listing.write(format)?;
         }
         Ok(if self.has_skipped() && !choice.ids.is_empty() { Exit::Negative } else { Exit::Done })
-    }
-}
-
-/// The ids in a warning such as `not canceled, since there is nothing to end: 3 (finished), 9 (unknown)`.
-fn refused(warning: &str) -> Vec<(i64, &'static str)> {
-    let Some((_, list)) = warning.split_once("nothing to end: ") else { return Vec::new() };
-    let entry = |entry: &str| {
-        let (number, rest) = entry.trim().split_once(' ')?;
-        let reason = if rest.starts_with("(unknown)") { "it does not exist" } else { "it has ended meanwhile" };
-        Some((number.parse().ok()?, reason))
-    };
-    list.split(", ").filter_map(entry).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::refused;
-
-    #[test]
-    fn the_ids_of_a_warning_are_read() {
-        let warning = "not canceled, since there is nothing to end: 3 (finished), 9 (unknown)";
-        assert_eq!(refused(warning), [(3, "it has ended meanwhile"), (9, "it does not exist")]);
-        assert_eq!(refused("another warning"), []);
     }
 }

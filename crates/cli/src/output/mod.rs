@@ -10,7 +10,7 @@ pub(crate) mod width;
 
 use clap::{Args, ValueEnum};
 
-pub(crate) use self::cell::{Cell, Mood, rfc3339, short_span};
+pub(crate) use self::cell::{Cell, Mood};
 pub(crate) use self::json::document;
 pub(crate) use self::table::{Style, first_line};
 use crate::failure::Failure;

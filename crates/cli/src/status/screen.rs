@@ -7,8 +7,9 @@ use pgasync_store::{LeaderStatistics, Period, PoolStatistics, Statistics, Target
 
 use super::Status;
 use crate::output::width::fold;
-use crate::output::{Cell, Column, Listing, Mood, Style, first_line, short_span, tables};
+use crate::output::{Cell, Column, Listing, Mood, Style, first_line, tables};
 use crate::visible;
+use pgasync_text::short_span;
 
 /// The number of rows of a table that are shown. Further rows are only counted.
 const ROWS_MAX: usize = 12;

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use crossterm::event::KeyCode;
 use pgasync_core::Span;
+use pgasync_text::rfc3339;
 
 use super::{Status, read, screen};
 use crate::failure::{Exit, Failure};
 use crate::output::fullscreen::{Fullscreen, Wish};
 use crate::output::width::fold;
-use crate::output::{Mood, Style, rfc3339, terminal};
+use crate::output::{Mood, Style, terminal};
 use crate::server::Server;
 use crate::visible;
 

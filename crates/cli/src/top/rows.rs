@@ -6,7 +6,9 @@ use pgasync_core::Span;
 use pgasync_store::{PoolStatistics, RunningTask, Statistics, TargetState, TargetStatistics, WaitingLane};
 
 use super::state::{Filter, Key, Order, Panel};
-use crate::output::{Cell, Mood, short_span};
+use pgasync_text::short_span;
+
+use crate::output::{Cell, Mood};
 use crate::status::one_line;
 
 /// A row: its cells beside the columns of [`columns`], and what Enter shows.

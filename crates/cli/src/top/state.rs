@@ -6,7 +6,7 @@ use pgasync_store::Statistics;
 use super::pace::Pace;
 use super::rows::{Line, lines};
 use crate::failure::Failure;
-use crate::output::rfc3339;
+use pgasync_text::rfc3339;
 
 #[derive(Debug)]
 pub(super) struct Top {

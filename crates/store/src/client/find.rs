@@ -145,6 +145,18 @@ impl Client {
         Ok(rows.iter().filter_map(|row| Some((TaskId(row.get(0)), phase(row.get(1))?))).collect())
     }
 
+    /// The number of tasks that the filter admits, counted up to `limit`.
+    ///
+    /// # Errors
+    /// As [`Client::find`].
+    pub async fn count(&self, filter: &TaskFilter, limit: i64) -> Result<i64, ReadError> {
+        let mut query = Conditions::of(filter);
+        let limit = query.parameter(limit, Type::INT8);
+        let sql = format!("select count(*) from (select from async.task t {} limit {limit}) counted", query.clause());
+        let rows = self.query("counting tasks", &sql, &query.parameters()).await?;
+        Ok(rows.first().map_or(0, |row| row.get(0)))
+    }
+
     /// The server's time.
     ///
     /// # Errors

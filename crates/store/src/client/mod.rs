@@ -1,11 +1,13 @@
 //! The calls of a client of the task table: short, and over a pool of sessions.
 
+mod change;
 mod configure;
 mod details;
 mod error;
 mod find;
 mod installation;
 mod latch;
+mod overview;
 mod pool;
 mod pull;
 mod push;
@@ -13,7 +15,10 @@ mod push_options;
 mod read;
 mod request;
 mod result;
+mod rights;
 mod schedule;
+mod schedules;
+mod set;
 mod statistics;
 mod task;
 mod wait;
@@ -25,12 +30,14 @@ use bb8::{Pool, PooledConnection};
 use pgasync_pg::types::{ToSql, Type};
 use pgasync_pg::{ConnectionSettings, Row};
 
+pub use self::change::{Change, Skipped};
 pub use self::configure::ConfigureError;
 pub use self::details::{EndedAttempt, OpenRequest, TaskDetails};
 pub use self::error::{CallError, Refusal};
 pub use self::find::{FoundTask, TaskFilter};
 pub use self::installation::Installation;
 pub use self::latch::LatchError;
+pub use self::overview::{COUNT_MAX, Minute, PhaseCounts, PoolOverview, RunningQuery, TargetOverview};
 use self::pool::{Attempts, Manager, Parameter};
 pub use self::pull::{TakeError, TakenTask};
 pub use self::push::{Batch, PushError, RunType};
@@ -38,7 +45,9 @@ pub use self::push_options::{KeyUntil, OnConflict, Push, Pushed, UniqueKey, push
 pub use self::read::{LogLine, ReadError, TaskStatus};
 pub use self::request::{RequestError, RequestReceipt, RestartError};
 pub use self::result::TaskResult;
+pub use self::rights::Rights;
 pub use self::schedule::{NewSchedule, ScheduleError};
+pub use self::schedules::ScheduleOverview;
 pub use self::statistics::{
     Failure, LeaderStatistics, Period, PoolStatistics, RunningTask, Statistics, StatisticsScope, TargetState,
     TargetStatistics, WaitingLane,

@@ -24,6 +24,17 @@ const PUSH: &str = "select p.task_id, p.duplicate
           as u(data, target, priority, query, pool, timeout, track, source, run_at, expires_at, key, lasts, conflict,
             retry, keep, receipt, n))) p";
 
+const PUSH_AGAIN: &str = "select p.task_id, p.duplicate
+    from async.push_many((
+      select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+        'query', t.query, 'target', t.target, 'priority', t.priority, 'concurrency_pool', t.concurrency_pool,
+        'timeout', t.manual_timeout, 'task_data', t.task_data, 'track_yielded', t.track_yielded, 'source', t.source,
+        'unique_key', t.unique_key, 'unique_while', t.unique_while,
+        'retry', coalesce(t.retry operator(pg_catalog.->>) 'name', 'none'),
+        'keep_result', case when t.keep_result_for is not null then true end, 'receipt', t.receipt)),
+        '[]'::pg_catalog.jsonb)
+      from async.task t where t.task_id operator(pg_catalog.=) $1 and t.query is not null)) p";
+
 /// A task with options, for [`Client::push_many`].
 ///
 /// ```
@@ -197,6 +208,20 @@ impl Client {
             duplicate: row.get::<_, Option<bool>>(1).unwrap_or(false),
         });
         Ok(pushed.collect())
+    }
+
+    /// Pushes a task once more, with its query and options and the grants of this role, and returns the
+    /// new one. Its `run_at` and `expires_at` are not repeated. `None` if there is no such task, or it
+    /// has no query.
+    ///
+    /// # Errors
+    /// As [`Client::push_many`].
+    pub async fn push_again(&self, task: TaskId) -> Result<Option<Pushed>, PushError> {
+        let rows = self.query("pushing a task again", PUSH_AGAIN, &[(&task.0, Type::INT8)]).await?;
+        Ok(rows.first().map(|row| Pushed {
+            task: row.get::<_, Option<i64>>(0).map(TaskId),
+            duplicate: row.get::<_, Option<bool>>(1).unwrap_or(false),
+        }))
     }
 
     /// The targets with a tag, in order, without retired ones and those that the role may not use.

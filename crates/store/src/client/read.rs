@@ -105,6 +105,35 @@ impl Client {
         Ok(rows.iter().map(line).collect())
     }
 
+    /// At most `limit` lines of the log below number `before`, the newest first, with this text in any
+    /// case, and only warnings and errors if that is asked. For administrators.
+    ///
+    /// # Errors
+    /// As [`Client::tasks`].
+    pub async fn log_before(
+        &self,
+        before: Option<i64>,
+        warnings: bool,
+        text: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<LogLine>, ReadError> {
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let sql = "select l.server_log, l.happened, l.level, pg_catalog.left(l.message, 8000) from async.server_log l
+            where ($1::pg_catalog.int8 is null or l.server_log operator(pg_catalog.<) $1)
+              and (not $2 or l.level operator(pg_catalog.=) any (array['WARNING', 'ERROR', 'EXCEPTION', 'FATAL']::pg_catalog.text[]))
+              and ($3::pg_catalog.text is null
+                or pg_catalog.strpos(pg_catalog.lower(l.message), pg_catalog.lower($3)) operator(pg_catalog.>) 0)
+            order by l.server_log desc limit $4";
+        let rows = self
+            .query(
+                "reading the log",
+                sql,
+                &[(&before, Type::INT8), (&warnings, Type::BOOL), (&text, Type::TEXT), (&limit, Type::INT4)],
+            )
+            .await?;
+        Ok(rows.iter().map(line).collect())
+    }
+
     /// The last warnings and errors of the last day, at most `limit`, oldest first. For
     /// administrators.
     ///

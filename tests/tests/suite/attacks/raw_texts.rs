@@ -27,7 +27,7 @@ async fn the_log_has_one_line_for_a_message<E: Engine>() {
 }
 
 /// The table that also judges the log lines and the screens of the binary.
-const VISIBLE: &str = include_str!("../../../../crates/cli/cases/visible_texts.json");
+const VISIBLE: &str = include_str!("../../../../crates/text/cases/visible_texts.json");
 
 #[tokio::test]
 async fn texts_are_made_visible_as_the_table_says() {

@@ -1,6 +1,6 @@
 //! Statistics from the views for operators.
 
-mod read;
+pub(super) mod read;
 
 use pgasync_core::{Epoch, Span, TaskId, Timestamp};
 
@@ -135,6 +135,8 @@ pub struct PoolStatistics {
     pub waiting: i64,
     /// Whether there are more.
     pub more: bool,
+    /// When the oldest was pushed.
+    pub oldest: Option<Timestamp>,
     /// The time that the oldest has waited.
     pub waiting_for: Option<Span>,
     /// Whether the last configuration left the pool out.
@@ -194,6 +196,8 @@ pub struct WaitingLane {
     pub waiting: i64,
     /// Whether there are more.
     pub more: bool,
+    /// When the oldest was pushed.
+    pub oldest: Option<Timestamp>,
     /// The time that the oldest has waited.
     pub waiting_for: Option<Span>,
     /// The first of them.

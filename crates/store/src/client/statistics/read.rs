@@ -145,7 +145,7 @@ impl Client {
 }
 
 impl LeaderStatistics {
-    const fn none() -> Self {
+    pub(in crate::client) const fn none() -> Self {
         Self {
             leads: false,
             engine: None,
@@ -162,7 +162,7 @@ impl LeaderStatistics {
         }
     }
 
-    fn read(row: &Row) -> Self {
+    pub(in crate::client) fn read(row: &Row) -> Self {
         Self {
             leads: row.get("leads"),
             engine: row.get("engine"),
@@ -199,6 +199,7 @@ fn pool(row: &Row) -> PoolStatistics {
         max_workers: row.get("max_workers"),
         waiting: row.get("waiting"),
         more: row.get("more"),
+        oldest: time(row, "oldest"),
         waiting_for: span(row, "waiting_for"),
         retired: row.get("retired"),
         paused: row.get("paused"),
@@ -225,13 +226,14 @@ fn target(row: &Row) -> TargetStatistics {
     }
 }
 
-fn lane(row: &Row) -> WaitingLane {
+pub(in crate::client) fn lane(row: &Row) -> WaitingLane {
     WaitingLane {
         pool: row.get("concurrency_pool"),
         target: row.get("target"),
         kind: row.get("kind"),
         waiting: row.get("waiting"),
         more: row.get("more"),
+        oldest: time(row, "oldest"),
         waiting_for: span(row, "waiting_for"),
         first: row.get::<_, Option<i64>>("first_task_id").map(TaskId),
         reason: row.get("reason"),
@@ -250,7 +252,7 @@ fn running_task(row: &Row) -> RunningTask {
     }
 }
 
-fn failure(row: &Row) -> Failure {
+pub(in crate::client) fn failure(row: &Row) -> Failure {
     Failure {
         target: row.get("target"),
         finish_status: row.get("finish_status"),

@@ -13,7 +13,7 @@ const UNITS: [(&str, i64); 6] = [
 ];
 
 /// A length of time; a number without a unit counts seconds.
-pub(crate) fn span(text: &str) -> Result<Span, String> {
+pub fn span(text: &str) -> Result<Span, String> {
     let wrong = || format!("\"{text}\" is no length of time: write it as 90s, 15m, 2h30m, 3d or 2w");
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -35,7 +35,7 @@ pub(crate) fn span(text: &str) -> Result<Span, String> {
 }
 
 /// A point of time: RFC 3339, or `+2h` for two hours from now by the clock of this machine.
-pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
+pub fn time(text: &str) -> Result<Timestamp, String> {
     if let Some(later) = text.strip_prefix('+') {
         let now = jiff::Timestamp::now().as_microsecond();
         return Ok(Timestamp::from_micros(now.saturating_add(span(later)?.as_micros())));
