@@ -33,14 +33,22 @@ fn links(page: &str) -> Vec<&str> {
     page.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link).collect()
 }
 
+/// The line of a list that leads to a page.
+fn line_of(page: &str) -> String {
+    let text = read(&format!("docs/{page}"));
+    let title = text.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or_default();
+    format!("- [{title}]({page})")
+}
+
 #[test]
 fn every_page_is_a_chapter_of_the_book() {
     let summary = read("docs/SUMMARY.md");
     let chapters = links(&summary);
     let distinct: BTreeSet<&str> = chapters.iter().copied().collect();
     assert_eq!(distinct.len(), chapters.len(), "a chapter stands twice in docs/SUMMARY.md");
-    let missing: Vec<String> = pages().into_iter().filter(|page| !distinct.contains(page.as_str())).collect();
-    assert!(missing.is_empty(), "not in docs/SUMMARY.md: {missing:?}");
+    let missing = pages().into_iter().filter(|page| !distinct.contains(page.as_str()));
+    let lines: Vec<String> = missing.map(|page| line_of(&page)).collect();
+    assert!(lines.is_empty(), "docs/SUMMARY.md lacks\n{}", lines.join("\n"));
     for chapter in chapters {
         assert!(root().join("docs").join(chapter).exists(), "docs/SUMMARY.md: there is no {chapter}");
     }
@@ -50,9 +58,9 @@ fn every_page_is_a_chapter_of_the_book() {
 fn every_decision_is_listed() {
     let listed = read("docs/decisions.md");
     let listed = links(&listed);
-    let missing: Vec<String> =
-        pages().into_iter().filter(|page| page.starts_with("decisions/") && !listed.contains(&page.as_str())).collect();
-    assert!(missing.is_empty(), "not in docs/decisions.md: {missing:?}");
+    let missing = pages().into_iter().filter(|page| page.starts_with("decisions/") && !listed.contains(&page.as_str()));
+    let lines: Vec<String> = missing.map(|page| line_of(&page)).collect();
+    assert!(lines.is_empty(), "docs/decisions.md lacks\n{}", lines.join("\n"));
 }
 
 /// The files that a page shows, each with what it shows of it.

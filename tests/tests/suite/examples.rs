@@ -271,7 +271,9 @@ async fn the_examples_of_limits_run() {
 /// Creates roles that pages name, which other pages may have created.
 async fn create_roles(session: &Session, roles: &[&str]) {
     for role in roles {
-        let sql = format!("do $$ begin create role {role}; exception when duplicate_object or unique_violation then null; end $$");
+        let sql = format!(
+            "do $$ begin create role {role}; exception when duplicate_object or unique_violation then null; end $$"
+        );
         session.batch_execute(&sql).await.expect("a role is created, or exists");
     }
 }
@@ -360,7 +362,7 @@ async fn the_examples_of_recipes_run() {
     let addresses = [("host=db1 dbname=shop", &one), ("host=db2 dbname=shop", &two)];
     let mut engine = RustEngine::attach(&database);
     engine.lead().await;
-    run_page(&database, "recipes.md", &addresses, 11).await;
+    run_page(&database, "recipes.md", &addresses, 12).await;
     database.wait_for("select bool_and(processed is not null) from async.task").await;
     for promised in [
         "select count(*) = 5 and bool_and(not failed) from async.task",
