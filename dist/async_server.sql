@@ -1174,6 +1174,30 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0032_metrics.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0032_metrics') then
+    execute $ddl$
+-- The counters of the leader (docs/decisions/2026-11-29-metrics.md). It publishes them every few seconds if they
+-- have changed. async.v_metric shows them.
+create table async.metric (
+  metric text not null,
+  labels jsonb not null,
+  -- The epoch of the leader that counted. The next leader begins with zero.
+  epoch bigint not null,
+  -- The count. For a histogram the sum of all observations.
+  value float8 not null,
+  -- For a histogram the observations in each bucket (async.metric_bounds); one more than the bounds.
+  buckets bigint[],
+  constraint metric_pkey primary key (metric, labels)
+) with (fillfactor = 50);
+$ddl$;
+    insert into async.migration (migration) values ('0032_metrics');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -1439,7 +1463,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '614d3e6632c2e5c0'::text
+  select '401cdc0f3e359bef'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -10836,7 +10860,17 @@ declare
   v_left async.event_t[];
   v_batch record;
   v_row record;
+  v_noted text;
 begin
+  v_noted := async.note_value('pgasync_batch_tasks', async.metric_bounds('pgasync_batch_tasks'),
+    coalesce(cardinality(in_claims), 0) + coalesce(cardinality(in_ends), 0) + coalesce(cardinality(in_events), 0));
+  v_noted := async.note_tasks('ended', in_ends);
+  if cardinality(in_events) > 0 then
+    v_noted := async.note_tasks('ended', array(
+      select e.task_id
+      from unnest(in_events) e
+      where e.event in ('END_OK', 'END_ERROR', 'END_UNKNOWN', 'REQUEST', 'DEADLINE', 'UNREACHABLE', 'GIVE_UP')));
+  end if;
   -- Usually one statement for each kind of event writes all, and nothing is left.
   if async.has_user_triggers() then
     v_left := async.as_events(in_claims, in_claim_runs, v_claims_at, in_claim_timeouts, in_ends, in_end_runs, v_ends_at,
@@ -12091,6 +12125,7 @@ as $function$
 declare
   v_claimed record;
   v_state record;
+  v_noted text;
 begin
   select array_agg(s.task_id) as ids, array_agg(s.run) as runs, array_agg(s.session_id) as sessions into v_claimed
   from pg_temp.leader_worker s where s.state = 'claimed';
@@ -12102,6 +12137,7 @@ begin
     join async.task t on t.task_id = s.task_id and t.receipt
     where s.state = 'claimed';
   end if;
+  v_noted := async.note_tasks('started', v_claimed.ids);
   return coalesce(cardinality(v_claimed.ids), 0);
 end
 $function$;
@@ -13844,7 +13880,8 @@ begin
     || case when v_review then '{review}'::text[] else '{}' end
     || case when in_claiming then '{claim}'::text[] else '{}' end
     || case when v_check_targets then '{lost_targets}'::text[] else '{}' end
-    || case when v_publish then '{publish,maintain}'::text[] else '{}' end;
+    || case when v_publish then '{publish,maintain}'::text[] else '{}' end
+    || case when async.counting_is_due(in_all, in_now) then '{count}'::text[] else '{}' end;
 end
 $function$;
 
@@ -13883,6 +13920,7 @@ begin
     when 'offers' then perform async.yield_offers(in_now);
     when 'publish' then perform async.publish();
     when 'maintain' then perform async.maintain(in_now);
+    when 'count' then perform async.count_tasks(in_now);
   end case;
   return 0;
 end
@@ -14020,11 +14058,14 @@ declare
   v_cancelled boolean := false;
   v_marked boolean := false;
   v_opened int := 0;
+  v_cycle_began timestamp with time zone;
   v_began timestamp with time zone;
+  v_noted boolean;
   v_sleeps boolean;
   v_woken boolean := false;
 begin
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  v_cycle_began := clock_timestamp();
   if to_regclass('pg_temp.leader_state') is null or _last_did_stuff is null and not async.is_leader() then
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
@@ -14082,6 +14123,8 @@ begin
       v_opened := async.open_wanted_sessions();
     end if;
     perform async.serve_latch(v_latch);
+    v_noted := async.note_value('pgasync_loop_seconds', async.metric_bounds('pgasync_loop_seconds'),
+      extract(epoch from clock_timestamp() - v_cycle_began)::double precision) is not null;
   exception
     when query_canceled then
       v_cancelled := true;
@@ -15857,6 +15900,87 @@ begin
 end
 $function$;
 
+-- views/helpers/backlog
+-- Purpose: the waiting tasks of each lane: their number, and the seconds since the push of the oldest,
+--   among the 20 most urgent priorities of the lane. At most 200,000 tasks are counted: the lanes share
+--   them, and each lane counts 100 to 10,000 of its tasks. The cost does not grow with the backlog.
+-- Returns: one row for each lane and kind (pullable: tasks without a query, for clients).
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.backlog()
+returns table (pool text, target text, pullable bool, waiting bigint, oldest_seconds float8)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+as $function$
+#variable_conflict use_variable
+declare
+  c_counted_max constant int := 200000;
+  c_lane_min constant int := 100;
+  c_lane_max constant int := 10000;
+  c_priorities_max constant int := 20;
+  v_lane record;
+  v_limit int;
+  v_priority int;
+  v_entered timestamptz;
+  v_oldest timestamptz;
+begin
+  for v_lane in
+    select d.pool, d.target, d.pullable, count(*) over () as lanes from async.discover_lanes() d
+  loop
+    pool := v_lane.pool;
+    target := v_lane.target;
+    pullable := v_lane.pullable;
+    v_limit := greatest(c_lane_min, least(c_lane_max, c_counted_max / v_lane.lanes));
+    if pullable then
+      select count(*) into waiting from (
+        select from async.task t
+        where coalesce(t.concurrency_pool, t.target) = v_lane.pool and t.target = v_lane.target
+          and async.waits_for_offer(t)
+        limit v_limit
+      ) c;
+    else
+      select count(*) into waiting from (
+        select from async.task t
+        where coalesce(t.concurrency_pool, t.target) = v_lane.pool and t.target = v_lane.target
+          and async.waits_for_launch(t)
+        limit v_limit
+      ) c;
+    end if;
+    -- The oldest task of each priority is the first in the index.
+    v_priority := null;
+    v_oldest := null;
+    for v_at in 1..c_priorities_max loop
+      if pullable then
+        select t.priority, t.entered into v_priority, v_entered
+        from async.task t
+        where coalesce(t.concurrency_pool, t.target) = v_lane.pool and t.target = v_lane.target
+          and async.waits_for_offer(t)
+          and t.priority >= coalesce(v_priority::bigint + 1, -2147483648)
+        order by t.priority, t.entered, t.task_id
+        limit 1;
+      else
+        select t.priority, t.entered into v_priority, v_entered
+        from async.task t
+        where coalesce(t.concurrency_pool, t.target) = v_lane.pool and t.target = v_lane.target
+          and async.waits_for_launch(t)
+          and t.priority >= coalesce(v_priority::bigint + 1, -2147483648)
+        order by t.priority, t.entered, t.task_id
+        limit 1;
+      end if;
+      exit when not found;
+      v_oldest := least(v_oldest, v_entered);
+    end loop;
+    -- The tasks may have been claimed meanwhile.
+    continue when waiting = 0;
+    oldest_seconds := greatest(0, extract(epoch from clock_timestamp() - coalesce(v_oldest, clock_timestamp())));
+    return next;
+  end loop;
+end
+$function$;
+
 -- views/v_target
 -- Every target, without passwords, and the number of workers that run a task there.
 create or replace view async.v_target as
@@ -16509,6 +16633,439 @@ where t.retry is not null and t.failed
   and t.finish_status in ('FAILED', 'TIMED_OUT')
   and t.attempt >= (t.retry ->> 'max_attempts')::int;
 
+-- metrics/metric_bounds
+-- Purpose: the upper bounds of the buckets of a histogram, ascending. The last bucket has none.
+-- Returns: float8[]; null for a metric that is no histogram.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.metric_bounds(in_metric text) returns float8[]
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select case
+    when in_metric in ('pgasync_task_wait_seconds', 'pgasync_task_run_seconds')
+      then '{0.001,0.01,0.1,1,10,60,600,3600,21600,86400}'::float8[]
+    when in_metric = 'pgasync_batch_tasks' then '{1,2,4,8,16,32,64,128,256,512,1024}'::float8[]
+    when in_metric = 'pgasync_loop_seconds' then '{0.00001,0.0001,0.001,0.01,0.1,1,10}'::float8[]
+  end
+$function$;
+
+-- metrics/metric_buckets
+-- Purpose: how many values fall into each bucket of a histogram. A value falls into the first bucket
+--   whose bound is not below it.
+-- Returns: bigint[], one more than the bounds of the metric.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.metric_buckets(in_metric text, in_values float8[]) returns bigint[]
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select array_agg(c.observations order by c.place)
+  from (
+    select n.place, count(v.bucket) as observations
+    from generate_series(0, cardinality(async.metric_bounds(in_metric))) as n(place)
+    left join (
+      select (select count(*) from unnest(async.metric_bounds(in_metric)) as b(bound) where b.bound < o.value) as bucket
+      from unnest(in_values) as o(value)
+    ) v on v.bucket = n.place
+    group by n.place
+  ) c
+$function$;
+
+-- metrics/add_buckets
+-- Purpose: the sums of the buckets of two histograms.
+-- Returns: bigint[]; null if both are no histogram.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.add_buckets(in_buckets bigint[], in_more bigint[]) returns bigint[]
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select array_agg(coalesce(s.observations, 0) + coalesce(s.more, 0) order by s.place)
+  from unnest(in_buckets, in_more) with ordinality as s(observations, more, place)
+$function$;
+
+-- metrics/add_metrics
+-- Purpose: adds to the counters of the leader. Counters of older epochs are deleted. A metric has at most
+--   1,000 series, of which a histogram has one for each bucket, its sum and its count; labels that come
+--   later share the target other.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows of async.metric.
+create or replace function async.add_metrics(in_epoch bigint, in_metrics async.metric[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_series_max constant int := 1000;
+  -- A task can end with so many statuses, each of which is a series of the target other.
+  c_statuses constant int := 5;
+  v_row async.metric;
+  v_series int;
+begin
+  delete from async.metric m where m.epoch <> in_epoch;
+  foreach v_row in array in_metrics loop
+    update async.metric m
+    set value = m.value + v_row.value, buckets = async.add_buckets(m.buckets, v_row.buckets)
+    where m.metric = v_row.metric and m.labels = v_row.labels;
+    continue when found;
+    select count(*) into v_series from async.metric m where m.metric = v_row.metric;
+    if v_row.labels ? 'target'
+      and v_series + (case when v_row.labels ? 'status' then c_statuses else 1 end)
+        >= c_series_max / (coalesce(cardinality(v_row.buckets), -1) + 2)
+    then
+      v_row.labels := jsonb_set(v_row.labels, '{target}', '"other"');
+      if v_row.labels ? 'sqlstate_class' then
+        v_row.labels := jsonb_set(v_row.labels, '{sqlstate_class}', '""');
+      end if;
+    end if;
+    insert into async.metric as m (metric, labels, epoch, value, buckets)
+    values (v_row.metric, v_row.labels, in_epoch, v_row.value, v_row.buckets)
+    on conflict on constraint metric_pkey do update
+    set value = m.value + excluded.value, buckets = async.add_buckets(m.buckets, excluded.buckets);
+  end loop;
+end
+$function$;
+
+-- metrics/lead_metrics
+-- Purpose: publishes the counters of the Rust engine, which keeps them itself. Writes only changed rows.
+--   Counters of older epochs are deleted.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows of async.metric.
+create or replace function async.lead_metrics(in_epoch bigint, in_metrics async.metric[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  delete from async.metric m where m.epoch <> in_epoch;
+  insert into async.metric as m (metric, labels, epoch, value, buckets)
+  select n.metric, n.labels, in_epoch, n.value, n.buckets
+  from unnest(in_metrics) n
+  -- A condition of "do update" would lock unchanged rows, which writes WAL.
+  where not exists (
+    select from async.metric o
+    where o.metric = n.metric and o.labels = n.labels and (o.value, o.buckets) is not distinct from (n.value, n.buckets))
+  on conflict on constraint metric_pkey do update set value = excluded.value, buckets = excluded.buckets;
+end
+$function$;
+
+-- metrics/note_tasks
+-- Purpose: notes tasks that the SQL engine has started or ended, for async.count_tasks. They are noted in a
+--   setting of the session, without a statement: a plain task pays nothing for the counters. A rollback
+--   undoes it.
+-- Returns: the setting.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.note_tasks(in_what text, in_ids bigint[]) returns text
+language plpgsql
+as $function$
+declare
+  -- Only if async.count_tasks has failed for long.
+  c_bytes_max constant int := 1000000;
+begin
+  if coalesce(cardinality(in_ids), 0) = 0
+    or length(current_setting('pgasync.' || in_what, true)) > c_bytes_max
+  then
+    return null;
+  end if;
+  return set_config('pgasync.' || in_what,
+    coalesce(current_setting('pgasync.' || in_what, true), '') || array_to_string(in_ids, ',') || ',', false);
+end
+$function$;
+
+-- metrics/noted_tasks
+-- Purpose: takes the tasks that async.note_tasks has noted.
+-- Returns: bigint[]; empty for none.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.noted_tasks(in_what text) returns bigint[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_noted constant text := rtrim(coalesce(current_setting('pgasync.' || in_what, true), ''), ',');
+begin
+  perform set_config('pgasync.' || in_what, '', false);
+  return string_to_array(v_noted, ',')::bigint[];
+end
+$function$;
+
+-- metrics/note_value
+-- Purpose: notes an observation of a histogram without labels in a setting of the session (the buckets,
+--   then the sum), without a statement.
+-- Returns: the setting.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.note_value(in_metric text, in_bounds float8[], in_value float8) returns text
+language plpgsql
+as $function$
+declare
+  v_name constant text := 'pgasync.' || in_metric;
+  v_last constant int := cardinality(in_bounds) + 2;
+  v_noted float8[] := coalesce(nullif(current_setting(v_name, true), '')::float8[], array_fill(0::float8, array[v_last]));
+  v_at int := 1;
+begin
+  while v_at < v_last - 1 and in_bounds[v_at] < in_value loop
+    v_at := v_at + 1;
+  end loop;
+  v_noted[v_at] := v_noted[v_at] + 1;
+  v_noted[v_last] := v_noted[v_last] + in_value;
+  return set_config(v_name, v_noted::text, false);
+end
+$function$;
+
+-- metrics/noted_values
+-- Purpose: takes what async.note_value has noted of a histogram.
+-- Returns: a row for async.add_metrics; null if nothing was noted.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.noted_values(in_metric text) returns async.metric
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_noted constant float8[] := nullif(current_setting('pgasync.' || in_metric, true), '')::float8[];
+  v_last constant int := cardinality(v_noted);
+begin
+  perform set_config('pgasync.' || in_metric, '', false);
+  if v_noted is null then
+    return null;
+  end if;
+  return row(in_metric, '{}', 0, v_noted[v_last], v_noted[1:v_last - 1]::bigint[])::async.metric;
+end
+$function$;
+
+-- metrics/counting_is_due
+-- Purpose: whether tasks were noted that async.count_tasks should count now: after five seconds, or when
+--   they are many.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.counting_is_due(in_all bool, in_now timestamptz) returns bool
+language plpgsql
+as $function$
+declare
+  c_every constant interval := '5 seconds';
+  c_bytes_max constant int := 65536;
+  v_bytes constant int := coalesce(length(current_setting('pgasync.started', true)), 0)
+    + coalesce(length(current_setting('pgasync.ended', true)), 0);
+begin
+  if v_bytes = 0 then
+    return false;
+  end if;
+  if v_bytes > c_bytes_max or in_all then
+    return true;
+  end if;
+  return async.is_due('counted', c_every, in_now);
+end
+$function$;
+
+-- metrics/count_tasks
+-- Purpose: counts the tasks that the SQL engine has started and ended since the last time, by their rows,
+--   and publishes the counters. A task that was restarted or deleted meanwhile does not count as ended.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows of async.metric.
+create or replace function async.count_tasks(in_now timestamptz) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_started constant bigint[] := async.noted_tasks('started');
+  v_ended constant bigint[] := async.noted_tasks('ended');
+  v_since constant timestamptz := greatest(
+    to_timestamp(coalesce(nullif(current_setting('pgasync.counted_through', true), ''), '0')::float8),
+    (select l.led_since from pg_temp.leader_state l));
+  v_metrics async.metric[];
+begin
+  with started as (
+    select t.target from unnest(v_started) as s(task_id) join async.task t on t.task_id = s.task_id
+  ), waited as (
+    select t.target, greatest(0, extract(epoch from s.began - greatest(t.entered, t.run_at))) as waited
+    from (
+      select w.task_id, w.consumed as began
+      from unnest(v_started) as u(task_id)
+      join async.task w on w.task_id = u.task_id
+      where coalesce(w.attempt, 0) = 0 and w.consumed is not null
+      union all
+      -- First attempts that have failed since. The tasks that were claimed at v_since were started later.
+      select a.task_id, a.began
+      from (select distinct d.task_id from unnest(v_started) as d(task_id)) u
+      join async.task w on w.task_id = u.task_id and w.attempt > 0
+      join async.attempt a on a.task_id = u.task_id
+      where a.attempt = 1 and a.began >= v_since and a.began < in_now
+    ) s
+    join async.task t on t.task_id = s.task_id
+  ), ended as (
+    select t.target, t.finish_status,
+      coalesce(substring(t.processing_error from '^([0-9A-Z]{2})[0-9A-Z]{3}: '), '') as class,
+      greatest(0, extract(epoch from coalesce(t.yielded, t.processed) - t.consumed)) as took
+    from (select distinct u.task_id from unnest(v_ended) as u(task_id)) e
+    join async.task t on t.task_id = e.task_id
+    where t.processed is not null
+  )
+  select array_agg(row(m.metric, m.labels, 0, m.value, m.buckets)::async.metric) into v_metrics
+  from (
+    select 'pgasync_tasks_started_total' as metric, jsonb_build_object('target', s.target) as labels,
+      count(*)::float8 as value, null::bigint[] as buckets
+    from started s
+    group by s.target
+    union all
+    select 'pgasync_tasks_ended_total',
+      jsonb_build_object('target', e.target, 'status', e.finish_status, 'sqlstate_class', e.class),
+      count(*), null
+    from ended e
+    group by e.target, e.finish_status, e.class
+    union all
+    -- The failed attempts since the last time, but for the last one of a task.
+    select 'pgasync_retries_total', jsonb_build_object('target', t.target), count(*), null
+    from (select distinct u.task_id from unnest(v_ended) as u(task_id)) r
+    join async.task t on t.task_id = r.task_id and t.retry is not null
+    join async.attempt a on a.task_id = r.task_id
+    where a.status in ('FAILED', 'TIMED_OUT') and a.ended > v_since and a.ended <= in_now
+      and not (t.processed is not null and t.run = a.run)
+    group by t.target
+    union all
+    select 'pgasync_task_wait_seconds', jsonb_build_object('target', s.target),
+      sum(s.waited), async.metric_buckets('pgasync_task_wait_seconds', array_agg(s.waited))
+    from waited s
+    group by s.target
+    union all
+    select 'pgasync_task_run_seconds', jsonb_build_object('target', e.target),
+      sum(e.took), async.metric_buckets('pgasync_task_run_seconds', array_agg(e.took))
+    from ended e
+    where e.took is not null
+    group by e.target
+  ) m;
+  v_metrics := v_metrics
+    || array_remove(array[async.noted_values('pgasync_batch_tasks'), async.noted_values('pgasync_loop_seconds')], null);
+  perform async.note_done('counted_through', in_now);
+  perform async.add_metrics(l.epoch, v_metrics) from pg_temp.leader_state l;
+end
+$function$;
+
+-- metrics/read_metrics
+-- Purpose: the metrics of the server, with the names that pgasync run shows at /metrics: the counters that
+--   the leader published, and the gauges. A metric has at most 1,000 series; the names after them share the
+--   label value other. The cost grows with the number of lanes, pools and targets, and not with the number
+--   of tasks.
+-- Returns: one row for each series.
+-- Raises: nothing.
+-- Locks: none.
+-- (Longer than a screen: a list of the metrics.)
+create or replace function async.read_metrics() returns table (name text, labels jsonb, value float8)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+#variable_conflict use_column
+declare
+  c_series_max constant int := 1000;
+  v_leads constant bool := async.leader_exists();
+begin
+  return query
+  select m.metric, m.labels, m.value
+  from async.metric m
+  join async.leader l on l.epoch = m.epoch
+  where m.buckets is null;
+
+  return query
+  select h.metric || s.suffix, h.labels || s.le, s.value
+  from async.metric h
+  join async.leader l on l.epoch = h.epoch
+  cross join lateral (
+    select '_bucket' as suffix,
+      jsonb_build_object('le', case when c.place > cardinality(c.bounds) then '+Inf' else c.bounds[c.place]::text end) as le,
+      sum(c.observations) over (order by c.place)::float8 as value
+    from (
+      select b.place, b.observations, async.metric_bounds(h.metric) as bounds
+      from unnest(h.buckets) with ordinality as b(observations, place)
+    ) c
+    union all
+    select '_count', '{}'::jsonb, (select sum(b.observations) from unnest(h.buckets) as b(observations))::float8
+    union all
+    select '_sum', '{}'::jsonb, h.value
+  ) s
+  where h.buckets is not null;
+
+  return query
+  select 'pgasync_build_info'::text, jsonb_build_object('version', c.version, 'engine', coalesce(l.engine, 'none')),
+    1::float8
+  from async.client_control c left join async.leader l on true
+  union all
+  select 'pgasync_leader', '{}'::jsonb, v_leads::int::float8
+  union all
+  select 'pgasync_workers_busy', '{}'::jsonb, count(w.task_id)::float8 from async.worker w
+  union all
+  select 'pgasync_workers_max', '{}'::jsonb, c.workers::float8 from async.control c
+  union all
+  select 'pgasync_fences_open', '{}'::jsonb, count(distinct s.target)::float8
+  from async.session s left join async.leader l on true
+  where s.epoch < l.epoch or s.lost_since is not null and not s.written_off and not s.settled;
+
+  return query
+  with pool as (
+    select p.pool, coalesce(k.workers, 0) as used, async.pool_limit(p.pool) as slots
+    from (
+      select c.concurrency_pool as pool from async.concurrency_pool c
+      union
+      select t.target from async.target t
+      union
+      select r.concurrency_pool from async.concurrency_pool_tracker r where r.workers > 0
+    ) p
+    left join async.concurrency_pool_tracker k on k.concurrency_pool = p.pool
+  ), backlog as (
+    select b.target, sum(b.waiting) as waiting, max(b.oldest_seconds) as oldest from async.backlog() b group by b.target
+  ), gauge as (
+    select 'pgasync_tasks_waiting' as metric, 'target' as label, b.target as key, b.waiting::float8 as value, 'sum' as rest
+    from backlog b
+    union all
+    select 'pgasync_oldest_waiting_seconds', 'target', b.target, b.oldest, 'max' from backlog b
+    union all
+    select 'pgasync_pool_slots_used', 'pool', p.pool, p.used, 'sum' from pool p
+    union all
+    select 'pgasync_pool_slots_max', 'pool', p.pool, p.slots, 'sum' from pool p
+    union all
+    select 'pgasync_sessions', 'target', s.target, count(*), 'sum'
+    from async.session s join async.leader l on l.epoch = s.epoch
+    group by s.target
+    union all
+    select 'pgasync_target_up', 'target', t.target, (o.target is null)::int, 'min'
+    from async.target t
+    left join async.target_outage o on o.target = t.target
+    where v_leads
+  ), placed as (
+    select g.metric, g.label, g.value, g.rest,
+      case when row_number() over (partition by g.metric order by g.key = 'other', g.key) < c_series_max then g.key
+        else 'other' end as key
+    from gauge g
+  )
+  select p.metric, jsonb_build_object(p.label, p.key),
+    case p.rest when 'sum' then sum(p.value) when 'min' then min(p.value) else max(p.value) end
+  from placed p
+  group by p.metric, p.label, p.key, p.rest;
+end
+$function$;
+
+-- views/v_metric
+-- The metrics, for any exporter that reads SQL: the names that pgasync run shows at /metrics, for both
+-- engines. The counters are those of the present leader, or of the last one, and a few seconds old. The
+-- gauges are computed now. Members of pg_monitor may read it.
+create or replace view async.v_metric as
+select m.name, m.labels, m.value
+from async.read_metrics() m
+order by m.name, m.labels;
+
+-- install/grant_monitor
+-- Members of pg_monitor may read the metrics: an exporter needs no other right.
+do $grant_monitor$
+begin
+  grant usage on schema async to pg_monitor;
+  grant select on async.v_metric to pg_monitor;
+  grant execute on function async.read_metrics() to pg_monitor;
+end
+$grant_monitor$;
+
 -- comments/configuration
 -- The tables of the configuration. async.configure changes them.
 comment on table async.control is
@@ -16658,6 +17215,16 @@ comment on column async.concurrency_pool_tracker.concurrency_pool is 'The name o
 comment on column async.concurrency_pool_tracker.workers is
   'The number of tasks that hold a pool slot.';
 comment on column async.concurrency_pool_tracker.max_workers is 'The size of the pool.';
+
+comment on table async.metric is
+  'The counters of the present leader, or of the last one, a few seconds old. The leader writes it. '
+  'async.v_metric shows them.';
+comment on column async.metric.metric is 'The name of the metric.';
+comment on column async.metric.labels is 'The labels of the series.';
+comment on column async.metric.epoch is 'The epoch of the leader that counted.';
+comment on column async.metric.value is 'The count. For a histogram the sum of all observations.';
+comment on column async.metric.buckets is
+  'For a histogram the number of observations in each bucket. Null for a counter.';
 
 comment on table async.worker is
   'The workers of the leader and their tasks, at most one second old. The leader writes it.';
@@ -16994,6 +17561,8 @@ comment on function async.discover_lanes() is
 comment on function async.lane_backlog(text, text, bool) is
   'The READY tasks of a lane: their number, counted up to 10000 (more: there are more), the first '
   'one, and when the oldest was pushed.';
+comment on function async.read_metrics() is
+  'The metrics of the server: one row for each series. async.v_metric has them in order.';
 comment on function async.leader_session() is
   'The leader session: its process id, the host of its client, its application_name, and the time '
   'since its last commit. No row while no orchestrator leads.';
@@ -17042,6 +17611,12 @@ comment on column async.v_my_task.reason is
 comment on view async.v_dead_task is
   'The failed tasks whose attempts are used up. async.restart_task gives one of them new attempts.';
 comment on column async.v_dead_task.retry_policy is 'The name of the retry policy.';
+
+comment on view async.v_metric is
+  'The metrics of the server, with the names of docs/metrics.md. Members of pg_monitor may read it.';
+comment on column async.v_metric.name is 'The name of the metric.';
+comment on column async.v_metric.labels is 'The labels of the series.';
+comment on column async.v_metric.value is 'The value.';
 
 comment on view async.v_unfinished_task is
   'Every task that has not finished. The cost does not grow with the history.';

@@ -13,17 +13,18 @@ choose_runner() { # PROFILE
         runner=(cargo nextest run "${locked[@]}" --profile "$1" --no-tests=pass)
     else
         case $1 in
-            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip judged:: --skip attacks:: --skip process:: --skip conformance::targets_down:: --skip conformance::dead_hosts:: --skip conformance::sessions_at_targets:: --skip conformance::faults:: --skip conformance::answers:: --skip conformance::successors:: --skip conformance::leadership:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts::) ;;
+            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip metrics:: --skip judged:: --skip attacks:: --skip process:: --skip conformance::targets_down:: --skip conformance::dead_hosts:: --skip conformance::sessions_at_targets:: --skip conformance::faults:: --skip conformance::answers:: --skip conformance::successors:: --skip conformance::leadership:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts::) ;;
             model) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged:: --skip judged::mutants:: --test-threads=6) ;;
             connections) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- connections:: --test-threads=6) ;;
             filtered) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip cuts:: --skip fuzz:: --skip holds::) ;;
             outages) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- process:: conformance::targets_down:: conformance::dead_hosts:: conformance::sessions_at_targets:: conformance::faults:: conformance::answers:: conformance::successors:: conformance::leadership:: --skip ::sql:: --test-threads=6) ;;
             attacks) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- attacks:: --skip ::sql:: --test-threads=6) ;;
             counted) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- bench:: counted:: --test-threads=4) ;;
+            metrics) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- metrics:: --test-threads=6) ;;
             sql-engine) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- ::sql:: --skip chaos:: --skip holds:: --test-threads=6) ;;
             sql-mutants) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged::mutants:: --test-threads=4) ;;
             simulation) runner=(cargo test "${locked[@]}" -p pgasync-core -- simulation::) ;;
-            matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds::) ;;
+            matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip metrics::) ;;
             fuzz) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- fuzz:: --test-threads=2 --nocapture) ;;
             chaos-long) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- chaos::long_run:: --test-threads=2) ;;
             chaos) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- chaos:: between_engines:: --skip chaos::long_run:: --test-threads=4) ;;
@@ -57,7 +58,7 @@ dev_test() {
     PGASYNC_PG_OPTS="$test_settings ${PGASYNC_PG_OPTS:-}" with_cluster "$(default_major)" "${runner[@]}" "$@"
 }
 
-check_parts="style layers package book deny test outages attacks counted fuzz sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts languages matrix"
+check_parts="style layers package book deny test outages attacks counted metrics fuzz sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts languages matrix"
 
 # dev_check [PART...]: all parts, or the ones named.
 dev_check() {
@@ -80,6 +81,7 @@ dev_check() {
                 test) "$root/dev" test ;;
                 outages | attacks | counted | sql-engine) check_on_cluster "$part" ;;
                 model | connections) check_on_cluster "$part" ;;
+                metrics) need_prometheus; check_on_cluster metrics ;;
                 simulation) check_simulation ;;
                 mutants) check_on_cluster sql-mutants; check_core_mutants ;;
                 sql-mutants) check_on_cluster sql-mutants ;;
@@ -121,6 +123,12 @@ check_layers() {
     names() { cargo tree --quiet -e normal --depth 1 --prefix none -p "$1" | grep -q "^$2 "; }
     names pgasync-pg tokio-postgres || die "layers: pgasync-pg should name tokio-postgres"
     local crate
+    depends pgasync-metrics hyper || die "layers: pgasync-metrics should depend on hyper"
+    ! depends pgasync-runner hyper || die "layers: pgasync-runner must not depend on hyper"
+    ! depends pgasync-runner prometheus || die "layers: pgasync-runner must not depend on prometheus"
+    names pgasync pgasync-metrics || die "layers: pgasync should name pgasync-metrics"
+    ! names pgasync-metrics pgasync-store || die "layers: pgasync-metrics must not name pgasync-store"
+    ! names pgasync-metrics pgasync-pg || die "layers: pgasync-metrics must not name pgasync-pg"
     for crate in pgasync-store pgasync-runner pgasync; do
         names "$crate" pgasync-pg || die "layers: $crate should name pgasync-pg"
         ! names "$crate" tokio-postgres || die "layers: $crate must not name tokio-postgres: pgasync-pg has it"

@@ -37,6 +37,13 @@ apt_install_server() {
 }
 
 need_psql() { have psql || apt_install postgresql-client; }
+# Prometheus and promtool. On a machine with systemd the package starts a server, which is not wanted.
+need_prometheus() {
+    have prometheus && have promtool && return
+    apt_install prometheus
+    if [ -d /run/systemd/system ]; then as_root systemctl disable --now --quiet prometheus; fi
+}
+
 need_linker() { have cc || apt_install gcc libc6-dev; }
 
 need_cargo() {

@@ -10,13 +10,14 @@ need_python_with_yaml() {
     "$python" -c 'import tomllib, yaml' || die "package: $python is older than 3.11"
 }
 
-# Without a public address, the crates have no `repository`: that is the only warning that cargo may print.
+# What cargo may warn of: without a public address the crates have no `repository`, and a test compares with files outside
+# of its crate, so that it stays out of the package.
 check_package() {
     local python said
     need_python_with_yaml
     build -p pgasync
     "$python" "$root/scripts/package/check.py" "$root" "$(target_dir)/debug/pgasync" || die "package: see above"
     said=$(cargo package --workspace --no-verify --allow-dirty --offline 2>&1) || die "package: $said"
-    ! grep '^warning' <<<"$said" | grep -v 'has no documentation, homepage or repository' ||
+    ! grep '^warning' <<<"$said" | grep -v -e 'has no documentation, homepage or repository' -e 'ignoring test .dist.' ||
         die "package: cargo package warns"
 }

@@ -25,6 +25,7 @@ mod server;
 mod show;
 mod status;
 mod stop;
+mod systemd;
 mod task_filter;
 mod tasks;
 mod uninstall;

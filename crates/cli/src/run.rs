@@ -4,7 +4,8 @@ use std::fmt::{Debug, Result as FmtResult};
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use pgasync_runner::{ExitReason, RunError, RunOptions, StopSignal, run as lead};
+use pgasync_metrics::{Listener, Serving};
+use pgasync_runner::{ExitReason, Monitor, RunError, RunOptions, StopSignal, run as lead};
 use pgasync_store::CandidacyError;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -17,7 +18,7 @@ use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use crate::args::{LogFormat, RunArgs};
 use crate::failure::{Exit, Failure};
 use crate::server::Server;
-use crate::visible;
+use crate::{systemd, visible};
 
 /// The log target of the Postgres driver.
 const DRIVER: &str = "tokio_postgres";
@@ -30,13 +31,19 @@ pub(crate) async fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage(format!("--secrets-dir {}: it is not a folder", folder.display())));
     }
     let settings = settings.with_secrets_dir(arguments.secrets_dir.as_deref());
+    let monitor = Monitor::new(arguments.listen.is_some());
+    let _serving = arguments.listen.as_deref().map(|address| listen(address, &monitor)).transpose()?;
+    systemd::report(monitor.clone());
     let options = RunOptions {
+        monitor,
         force: arguments.force,
         standby: arguments.standby,
         drain_timeout: Duration::from_secs(arguments.drain_timeout),
         timeouts: arguments.timeouts,
     };
-    match lead(settings, options, listen_for_signals()?).await {
+    let ended = lead(settings, options, listen_for_signals()?).await;
+    systemd::report_stopping();
+    match ended {
         Ok(reason) => {
             say(arguments, Level::INFO, &reason.to_string());
             Ok(match reason {
@@ -53,6 +60,23 @@ pub(crate) async fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
             Ok(failure.exit())
         }
     }
+}
+
+/// Serves the figures of this process until the result is dropped.
+fn listen(address: &str, monitor: &Monitor) -> Result<Serving, Failure> {
+    let listener = Listener::bind(address).map_err(|error| {
+        let in_use = error.is_in_use();
+        let failure = Failure::usage(error.to_string());
+        if in_use {
+            failure.hint("another process has this port: name another one, or end that process")
+        } else {
+            failure
+        }
+    })?;
+    tracing::info!(address = %listener.address(), "serving /metrics, /healthz and /readyz");
+    listener
+        .serve(monitor.clone(), env!("CARGO_PKG_VERSION"))
+        .map_err(|error| Failure::new(Exit::Negative, error.to_string()))
 }
 
 /// The last line: plain, or a document of the log.

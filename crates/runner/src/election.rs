@@ -10,6 +10,7 @@ use pgasync_store::{CandidacyError, Candidate, Election, LeaderError, LeaderSess
 use tokio::time::{sleep, timeout};
 
 use crate::events::{EventSender, LeaderEvent};
+use crate::monitor::RunState;
 use crate::run::{RunError, RunOptions};
 use crate::timeouts::Timeouts;
 
@@ -34,7 +35,10 @@ pub(crate) async fn become_leader(
     let mut candidate = connect(server, timeouts, events).await?;
     loop {
         match compete(candidate, options, takeover_pid).await {
-            Err(error) if options.standby && is_loss(&error) => tracing::warn!(%error, "standby reconnects"),
+            Err(error) if options.standby && is_loss(&error) => {
+                options.monitor.set_state(RunState::Connecting);
+                tracing::warn!(%error, "standby reconnects");
+            }
             elected => return elected,
         }
         candidate = loop {
@@ -81,6 +85,7 @@ async fn compete(
             return Err(CandidacyError::Taken(leader).into());
         }
         tracing::debug!(leader, "standing by");
+        options.monitor.set_state(RunState::StandingBy);
         sleep(STANDBY_POLL_INTERVAL).await;
     }
     timeout(timeouts.server_attempt, candidate.lead()).await.map_err(|_| no_answer())?.map_err(RunError::from)

@@ -1,7 +1,7 @@
 //! Events that the tokio tasks of the leader send to its loop.
 
 use pgasync_core::{Input, SessionId, TargetName};
-use pgasync_store::{LeaderSession, Operation, OperationResults};
+use pgasync_store::{LaneBacklog, LeaderSession, Operation, OperationResults};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::target_session::OpenedSession;
@@ -41,6 +41,8 @@ pub(crate) enum LeaderEvent {
     Unreachable { session: SessionId },
     /// Hosts of sessions of older leaders at a target do not answer.
     FenceFailed { target: TargetName },
+    /// What waits, in each lane.
+    Backlog(Vec<LaneBacklog>),
     /// A warning for the log.
     Warning(String),
 }

@@ -14,6 +14,7 @@
 //! | the leader session, and what the views show | `leader_writer`, `publish` |
 //! | one session with a target, and the set of them | `target_session`, `target_sessions` |
 //! | cancel requests and terminations | `cancel` |
+//! | what others in the process see of it | `monitor`, `figures`, `backlog` |
 //! | proving that a session is gone | `fence`, `server_copies`, `session_identity` |
 //!
 //! ```no_run
@@ -28,16 +29,20 @@
 //! # Ok(()) }
 //! ```
 
+mod backlog;
 mod cancel;
 mod clock;
 mod election;
 mod error_text;
 mod events;
 mod fence;
+mod figures;
 mod leader;
 mod leader_writer;
+mod monitor;
 mod old_receipts;
 mod publish;
+mod publish_metrics;
 mod review;
 mod run;
 mod server_copies;
@@ -48,6 +53,9 @@ mod target_sessions;
 mod timeouts;
 mod upkeep;
 
+pub use figures::Figures;
+pub use monitor::{Monitor, RunState};
+pub use pgasync_store::LaneBacklog;
 pub use run::{RunError, RunOptions, run};
 pub use shutdown::{ExitReason, StopSignal};
 pub use timeouts::{Timeouts, TimeoutsError};

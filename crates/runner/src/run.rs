@@ -8,10 +8,11 @@ use std::time::Duration;
 use pgasync_pg::ConnectionSettings;
 use pgasync_store::{CandidacyError, LeaderError, end_backend};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::election::{NO_BACKEND, become_leader};
 use crate::leader::Leader;
+use crate::monitor::{Monitor, RunState, TICK_INTERVAL};
 use crate::shutdown::{ExitReason, StopSignal};
 use crate::timeouts::Timeouts;
 
@@ -29,11 +30,19 @@ pub struct RunOptions {
     pub drain_timeout: Duration,
     /// Limits on waiting for a server or target that does not answer.
     pub timeouts: Timeouts,
+    /// Where the orchestrator shows what it does.
+    pub monitor: Monitor,
 }
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { force: false, standby: false, drain_timeout: Duration::from_secs(30), timeouts: Timeouts::default() }
+        Self {
+            force: false,
+            standby: false,
+            drain_timeout: Duration::from_secs(30),
+            timeouts: Timeouts::default(),
+            monitor: Monitor::default(),
+        }
     }
 }
 
@@ -66,8 +75,10 @@ pub async fn run(
     let elected = tokio::select! {
         elected = become_leader(&server, &options, &events, &takeover_pid) => Some(elected?),
         Some(_) = stop_signals.recv() => None,
+        () = tick(&options.monitor) => None,
     };
     let Some((session, election)) = elected else {
+        options.monitor.set_state(RunState::Stopping);
         let pid = takeover_pid.load(Ordering::Relaxed);
         if pid != NO_BACKEND {
             // Otherwise the backend would depose the present leader for a process that is gone. If
@@ -76,7 +87,16 @@ pub async fn run(
         }
         return Err(RunError::Stopped);
     };
+    options.monitor.set_state(RunState::Leading);
     tracing::info!(epoch = session.epoch().0, pid = session.pid(), server = server.describe(), "leading");
     let leader = Leader::new(options, server, session, election, events, RandomState::new().hash_one(0));
     Ok(leader.run(inbox, &mut stop_signals).await)
+}
+
+/// Shows that the candidate is alive. It shares a tokio task with it. Never returns.
+async fn tick(monitor: &Monitor) {
+    loop {
+        monitor.tick();
+        sleep(TICK_INTERVAL).await;
+    }
 }

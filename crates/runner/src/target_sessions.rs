@@ -311,6 +311,15 @@ impl TargetSessions {
         }
     }
 
+    /// The number of open sessions of each target that has one.
+    pub(crate) fn open_by_target(&self) -> BTreeMap<TargetName, u64> {
+        let mut open = BTreeMap::new();
+        for entry in self.entries.values().filter(|entry| entry.opened.is_some() && entry.handle.is_some()) {
+            *open.entry(entry.target.clone()).or_default() += 1;
+        }
+        open
+    }
+
     /// Session slot, target, task and start of each busy session.
     pub(crate) fn busy(&self) -> Vec<PublishedSession> {
         let busy = |entry: &SessionEntry| {

@@ -31,12 +31,13 @@ const INLINED: [&str; 12] = [
 
 /// They have no clause, since a clause costs a hot function several times what its call costs, or
 /// keeps the planner from inlining it. They have the path of their callers.
-const INHERITING: [&str; 42] = [
+const INHERITING: [&str; 45] = [
     "apply_requests",
     "backoff",
     "claim_tasks",
     "classify_query",
     "comment_length",
+    "counting_is_due",
     "due_stages",
     "enforce_deadlines",
     "find_idle_sessions",
@@ -49,6 +50,8 @@ const INHERITING: [&str; 42] = [
     "mark_launches",
     "note_blocked_time",
     "note_done",
+    "note_tasks",
+    "note_value",
     "poll",
     "poll_snapshot",
     "promote_deferred",

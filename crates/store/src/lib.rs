@@ -35,9 +35,10 @@ pub use client::{
 };
 pub use install::{InstallError, SchemaPart, install};
 pub use leader::{
-    CandidacyError, Candidate, Election, LaunchText, LeaderConfiguration, LeaderError, LeaderSession, OldReceipts,
-    OldSession, OpenReceipt, Operation, OperationResults, PollResult, PublishedOutage, PublishedPool, PublishedSession,
-    PublishedState, QueueReader, Registration, ResumeOutcome, ReviewError, RowsWritten, ServerIdentity, TargetAddress,
-    UpkeepDue, UpkeepError, UpkeepSession, end_backend, is_active, note_lost, old_sessions, open_receipts,
-    pin_search_path, registered_session, replaced_sessions, unknown_elections, void_settings,
+    CandidacyError, Candidate, Election, LaneBacklog, LaunchText, LeaderConfiguration, LeaderError, LeaderSession,
+    OldReceipts, OldSession, OpenReceipt, Operation, OperationResults, PollResult, PublishedMetric, PublishedOutage,
+    PublishedPool, PublishedSession, PublishedState, QueueReader, Registration, ResumeOutcome, ReviewError,
+    RowsWritten, ServerIdentity, TargetAddress, UpkeepDue, UpkeepError, UpkeepSession, end_backend, is_active,
+    note_lost, old_sessions, open_receipts, pin_search_path, registered_session, replaced_sessions, unknown_elections,
+    void_settings,
 };

@@ -22,6 +22,7 @@ mod hosts;
 mod install;
 mod judged;
 mod links;
+mod metrics;
 mod process;
 mod seed;
 mod status;

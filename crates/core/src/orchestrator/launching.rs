@@ -91,6 +91,13 @@ impl Scheduler {
         self.cx.emit(Command::Launch { task, run, session });
     }
 
+    /// The driver has the launch.
+    pub(super) fn count_start(&mut self, task: TaskId, run: Run) {
+        if let Some(tracked) = self.tracked.of_run(task, run) {
+            self.counters.start(&tracked.lane.target, tracked.task(), tracked.position.entered);
+        }
+    }
+
     /// The launch was taken back before the driver saw it: the task is claimed as before, and waits
     /// for a session.
     pub(super) fn unlaunch(&mut self, task: TaskId) {

@@ -19,7 +19,7 @@
 //! The scheduler owns the parts that a task passes through. Each part has its file with its
 //! invariant and its tests: [`tracked`] (the tasks and what they take), [`sessions`] (target
 //! sessions and targets), [`offers`], [`claims_ahead`], [`skipped`], [`requests`], [`leadership`],
-//! [`sweep`], and [`context`] (settings, time, commands, [`timers`]). The files whose names end in
+//! [`sweep`], [`counters`], and [`context`] (settings, time, commands, [`timers`]). The files whose names end in
 //! *-ing* take an event through the parts: [`choosing`], [`launching`], [`requesting`],
 //! [`recording`], [`reaching`] and [`confirming`].
 
@@ -29,6 +29,7 @@ mod claims_ahead;
 pub(crate) mod command;
 mod confirming;
 mod context;
+pub(crate) mod counters;
 mod cycle;
 mod cycling;
 pub(crate) mod input;
@@ -114,7 +115,12 @@ impl Orchestrator {
 
     /// The next command, until there is none.
     pub fn poll_command(&mut self) -> Option<Command> {
-        self.scheduler.cx.poll_command()
+        let command = self.scheduler.cx.poll_command();
+        if let Some(Command::Launch { task, run, .. }) = &command {
+            // A launch that is taken back before does not count.
+            self.scheduler.count_start(*task, *run);
+        }
+        command
     }
 
     fn route(&mut self, input: Input) {

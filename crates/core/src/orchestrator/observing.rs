@@ -1,6 +1,8 @@
 //! What a driver may see of an orchestrator.
 
 use super::Orchestrator;
+use super::counters::Counters;
+use super::settings::Settings;
 use super::tracked::Tracked;
 use crate::names::{Epoch, PoolName, Run, TaskId};
 
@@ -53,6 +55,25 @@ impl Orchestrator {
     #[must_use]
     pub const fn epoch(&self) -> Option<Epoch> {
         self.scheduler.leadership.epoch()
+    }
+
+    /// What this orchestrator has done in its epoch.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.scheduler.counters
+    }
+
+    /// The settings by which this orchestrator decides.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        self.scheduler.cx.settings()
+    }
+
+    /// The number of targets at which sessions must be known to be gone before their tasks are
+    /// resolved.
+    #[must_use]
+    pub fn fences_open(&self) -> usize {
+        self.scheduler.sessions.fences_open()
     }
 
     /// How much this orchestrator has in memory.

@@ -2,6 +2,7 @@
 
 use super::claims_ahead::ClaimsAhead;
 use super::context::Context;
+use super::counters::Counters;
 use super::leadership::Leadership;
 use super::offers::Offers;
 use super::requests::Requests;
@@ -34,6 +35,7 @@ pub(super) struct Scheduler {
     pub(super) requests: Requests,
     pub(super) skipped: SkippedTasks,
     pub(super) sweep: Sweep,
+    pub(super) counters: Counters,
 }
 
 impl Scheduler {
@@ -49,6 +51,7 @@ impl Scheduler {
             requests: Requests::default(),
             skipped: SkippedTasks::default(),
             sweep: Sweep::default(),
+            counters: Counters::default(),
         }
     }
 

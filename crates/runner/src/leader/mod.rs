@@ -17,9 +17,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
+use crate::backlog::count_backlog;
 use crate::clock::{Clock, instant, instant_of};
 use crate::events::{EventSender, LeaderEvent};
+use crate::figures::FiguresKeeper;
 use crate::leader_writer::LeaderWriter;
+use crate::monitor::{RunState, TICK_INTERVAL};
 use crate::publish::Publisher;
 use crate::review::review_queue;
 use crate::run::RunOptions;
@@ -53,9 +56,10 @@ pub(crate) struct Leader {
     texts: HashMap<(TaskId, Run), Result<LaunchText, String>>,
     events: EventSender,
     publisher: Publisher,
+    figures: FiguresKeeper,
     /// When the core wants its next tick.
     next_tick: Option<MonotonicTime>,
-    /// The review of the queue and the upkeep. They end with the leader.
+    /// The review of the queue, the upkeep, and the count of what waits. They end with the leader.
     _beside: JoinSet<()>,
     /// Why the leader is draining, once it is.
     draining: Option<String>,
@@ -95,6 +99,10 @@ impl Leader {
         let mut beside = JoinSet::new();
         beside.spawn(review_queue(server.clone(), events.clone()));
         beside.spawn(keep_up(server.clone(), sessions.name("receipts"), session.rows_written(), events.clone()));
+        let figures = FiguresKeeper::new(options.monitor.clone());
+        if figures.monitor().keeps_figures() {
+            beside.spawn(count_backlog(server.clone(), events.clone()));
+        }
         let writer = LeaderWriter::start(session, server.clone(), timeouts, Arc::clone(&clock), events.clone());
         let mut leader = Self {
             options,
@@ -109,6 +117,7 @@ impl Leader {
             texts: HashMap::new(),
             events,
             publisher: Publisher::new(instant()),
+            figures,
             next_tick: None,
             _beside: beside,
             draining: None,
@@ -127,6 +136,7 @@ impl Leader {
     ) -> ExitReason {
         let mut events = Vec::new();
         let mut signals_open = true;
+        let mut woke = instant();
         loop {
             // Commands may make a timer due, and a timer may cause commands.
             self.carry_out_commands();
@@ -135,6 +145,9 @@ impl Leader {
             if let Some(reason) = self.advance_resignation() {
                 return reason;
             }
+            self.figures.copy_if_due(self.writer.is_some(), &self.core, &self.sessions);
+            self.figures.note_loop(woke.elapsed());
+            self.figures.monitor().tick();
             tokio::select! {
                 biased;
                 signal = stop_signals.recv(), if signals_open => match signal {
@@ -145,15 +158,24 @@ impl Leader {
                     None => signals_open = false,
                 },
                 _ = inbox.recv_many(&mut events, EVENTS_MAX) => {
+                    woke = instant();
                     for event in events.drain(..) {
                         if let Some(reason) = self.on_event(event) {
                             return reason;
                         }
                     }
                 }
-                () = sleep_until_or_forever(self.next_timer()) => {}
+                () = sleep_until(self.next_timer().into()) => woke = instant(),
             }
         }
+    }
+
+    fn show_state(&self) {
+        self.options.monitor.set_state(match (&self.draining, &self.writer) {
+            (Some(_), _) => RunState::Stopping,
+            (None, Some(_)) => RunState::Leading,
+            (None, None) => RunState::Connecting,
+        });
     }
 
     fn now(&self) -> Now {
@@ -188,7 +210,8 @@ impl Leader {
         self.send(Operation::Log { level, message });
     }
 
-    fn next_timer(&self) -> Option<Instant> {
+    /// When the loop runs next without an event: at the latest for a sign of life.
+    fn next_timer(&self) -> Instant {
         let closing = match self.resignation {
             Some(Resignation::Closing { until }) => Some(until),
             _ => None,
@@ -196,7 +219,8 @@ impl Leader {
         // Without a writer nothing is published, so the timer of the publisher would stay due and
         // the loop would spin.
         let publishes = (self.writer.is_some() && self.resignation.is_none()).then(|| self.publisher.next());
-        [self.next_tick.map(instant_of), closing, self.drain_deadline, publishes].into_iter().flatten().min()
+        let timers = [self.next_tick.map(instant_of), closing, self.drain_deadline, publishes];
+        timers.into_iter().flatten().fold(instant() + TICK_INTERVAL, Instant::min)
     }
 
     fn run_timers(&mut self) {
@@ -210,6 +234,9 @@ impl Leader {
         }
         if let Some(published) = self.publisher.publish(instant(), &self.core, self.workers, &self.sessions) {
             self.send(Operation::Publish(published));
+        }
+        if let Some(metrics) = self.figures.publish(&self.core) {
+            self.send(Operation::PublishMetrics(metrics));
         }
     }
 
@@ -241,15 +268,9 @@ impl Leader {
             LeaderEvent::Fenced { target, numbers } => self.on_fenced(target, numbers),
             LeaderEvent::Unreachable { session } => self.handle(Input::SessionUnreachable { session }),
             LeaderEvent::FenceFailed { target } => self.handle(Input::FenceFailed { target }),
+            LeaderEvent::Backlog(backlog) => self.figures.note_backlog(backlog),
             LeaderEvent::Warning(message) => self.log("WARNING", message),
         }
         None
-    }
-}
-
-async fn sleep_until_or_forever(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time.into()).await,
-        None => std::future::pending().await,
     }
 }

@@ -19,6 +19,7 @@ impl Leader {
     ) {
         tracing::warn!(reason, "the leader session is lost; no launches until the lead is proved");
         self.writer = None;
+        self.show_state();
         self.lost_session = Some(session);
         // The lines of the lost session are older than those that `send` has kept since.
         self.unwritten.splice(0..0, unwritten);
@@ -47,6 +48,7 @@ impl Leader {
         tracing::info!(epoch = session.epoch().0, pid = session.pid(), "lead proved");
         let (server, clock) = (self.server.clone(), Arc::clone(&self.clock));
         self.writer = Some(LeaderWriter::start(session, server, self.options.timeouts, clock, self.events.clone()));
+        self.show_state();
         for operation in std::mem::take(&mut self.unwritten) {
             self.send(operation);
         }

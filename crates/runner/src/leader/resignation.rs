@@ -38,6 +38,7 @@ impl Leader {
     pub(super) fn drain(&mut self, why: String, timeout: Duration) {
         tracing::info!(why, "draining");
         self.draining = Some(why);
+        self.show_state();
         self.drain_deadline = Some(instant() + timeout + STOP_QUERIES_MAX);
         let span = Span::micros(i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX));
         let drain_until = self.now().monotonic + span;

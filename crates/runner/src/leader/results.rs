@@ -15,6 +15,7 @@ impl Leader {
             writer.pending = writer.pending.saturating_sub(count);
         }
         let OperationResults { inputs, texts, sessions_at_self, polled, failures, warnings, publish_refused } = results;
+        self.figures.note_answers(&inputs);
         for (task, run, text) in texts {
             // The task may have ended between its mark and this result. Then no launch would take
             // its text.

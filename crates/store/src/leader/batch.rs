@@ -52,6 +52,7 @@ impl LeaderSession {
             Operation::Core(command) => Some(command.clone()),
             Operation::Register(..)
             | Operation::Publish(_)
+            | Operation::PublishMetrics(_)
             | Operation::Log { .. }
             | Operation::RecordResignation { .. } => None,
         };
@@ -68,6 +69,7 @@ impl LeaderSession {
                 results.publish_refused |= matches!(done, Err(LeaderError::Refused { .. }));
                 done
             }
+            Operation::PublishMetrics(metrics) => self.publish_metrics(metrics).await,
             Operation::Log { level, message } => {
                 self.query("writing the log", &self.statements.log, &[&level, &message]).await.map(drop)
             }

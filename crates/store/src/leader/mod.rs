@@ -16,6 +16,7 @@ mod operations;
 mod periodic;
 mod poll;
 mod published;
+mod published_metric;
 mod receipts;
 mod registration;
 mod registry;
@@ -41,12 +42,13 @@ pub use configuration::{LeaderConfiguration, TargetAddress};
 pub use error::{CandidacyError, LeaderError};
 pub use poll::PollResult;
 pub use published::{PublishedOutage, PublishedPool, PublishedSession, PublishedState};
+pub use published_metric::PublishedMetric;
 pub use receipts::{OldReceipts, OpenReceipt, open_receipts, void_settings};
 pub use registration::Registration;
 pub use registry::{
     OldSession, ServerIdentity, note_lost, old_sessions, registered_session, replaced_sessions, unknown_elections,
 };
-pub use review::{QueueReader, ReviewError};
+pub use review::{LaneBacklog, QueueReader, ReviewError};
 pub use upkeep_session::{RowsWritten, UpkeepDue, UpkeepError, UpkeepSession};
 
 /// The session of a leader. It remembers nothing about tasks: a command carries what its statement
@@ -79,6 +81,8 @@ pub enum Operation {
     Register(SessionId, Registration),
     /// Write the state that the views show.
     Publish(PublishedState),
+    /// Write the counters that `async.v_metric` shows.
+    PublishMetrics(Vec<PublishedMetric>),
     /// Write a line to `async.server_log`.
     Log {
         /// `NOTICE`, `WARNING`, `ERROR` or `DEBUG`.

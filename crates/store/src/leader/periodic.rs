@@ -96,4 +96,10 @@ impl LeaderSession {
         let all: [&(dyn pgasync_pg::types::ToSql + Sync); 4] = [&published.workers, &busy, &pools, &lost];
         self.write_alone("publishing", &self.statements.publish, &all).await.map(drop)
     }
+
+    pub(super) async fn publish_metrics(&self, metrics: Vec<super::PublishedMetric>) -> Result<(), LeaderError> {
+        let metrics: Vec<_> = metrics.into_iter().map(Composite).collect();
+        let all: [&(dyn pgasync_pg::types::ToSql + Sync); 2] = [&self.epoch.0, &metrics];
+        self.write_alone("publishing the metrics", &self.statements.publish_metrics, &all).await.map(drop)
+    }
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use pgasync_core::{Head, Lane, LaneKind, WINDOW_HEADS_DEFAULT};
-use pgasync_pg::{ConnectError, ConnectionSettings, Error, Session};
+use pgasync_pg::{ConnectError, ConnectionSettings, Error, Row, Session};
 
 use super::candidate::pin_search_path;
 use super::error::CandidacyError;
@@ -31,6 +31,17 @@ pub enum ReviewError {
     Failed(#[from] Error),
 }
 
+/// What waits in a lane: the tasks of one pool and one target that may run now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LaneBacklog {
+    /// The pool and the target.
+    pub lane: Lane,
+    /// The number of tasks, counted up to a limit.
+    pub waiting: u64,
+    /// The seconds since the push of the oldest.
+    pub oldest: f64,
+}
+
 /// A session that reads the queue.
 #[derive(Debug)]
 pub struct QueueReader(Session);
@@ -45,6 +56,19 @@ impl QueueReader {
         let session = settings.for_long().connect().await?;
         pin_search_path(&session).await?;
         Ok(Self(session))
+    }
+
+    /// What waits in each lane. The cost has a limit (`async.backlog`).
+    ///
+    /// # Errors
+    /// When a query fails.
+    pub async fn backlog(&self) -> Result<Vec<LaneBacklog>, ReviewError> {
+        let rows = self.0.query("select b.* from async.backlog() b", &[]).await?;
+        let backlog = |row: &Row| {
+            let waiting = u64::try_from(row.get::<_, i64>("waiting")).unwrap_or(0);
+            Some(LaneBacklog { lane: lane_of(row)?, waiting, oldest: row.get("oldest_seconds") })
+        };
+        Ok(rows.iter().filter_map(backlog).collect())
     }
 
     /// The first waiting tasks of each lane.

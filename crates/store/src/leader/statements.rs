@@ -66,6 +66,7 @@ statements! {
     routines: "select async.run_routines($1::text::async.routine_type_t)",
     serve_latch: "select from async.serve_latch($1)",
     publish: "select from async.lead_publish($1, $2, $3, $4)",
+    publish_metrics: "select from async.lead_metrics($1, $2)",
     log: "select from async.log_quiet($1, $2)",
     goodbye: "select from async.lead_goodbye($1)",
 }

@@ -1,6 +1,8 @@
 //! Sessions that are gone leave the registry, and what older leaders ran is resolved after its
 //! fence.
 
+use std::collections::BTreeSet;
+
 use super::Sessions;
 use crate::names::{TargetName, TaskId};
 use crate::orchestrator::command::{Command, Registered};
@@ -34,6 +36,14 @@ impl Sessions {
         if !self.unregistering.is_empty() {
             cx.emit(Command::Unregister { sessions: self.unregistering.iter().copied().collect() });
         }
+    }
+
+    /// The number of targets with a fence that is not complete: of sessions of older epochs, or of lost
+    /// ones.
+    pub(crate) fn fences_open(&self) -> usize {
+        let older = self.targets.iter().filter(|(_, state)| state.fencing).map(|(target, _)| target);
+        let lost = self.lost.keys().filter_map(|session| self.sessions.get(session)).map(|session| &session.target);
+        older.chain(lost).collect::<BTreeSet<_>>().len()
     }
 
     pub(crate) fn is_unregistering(&self) -> bool {

@@ -20,7 +20,7 @@ declare
     change_schedule_as}';
   c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server_as,log,tail,tail_once,
     worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,references_secret,leader_exists,
-    discover_lanes,pool_limit,is_paused,leader_session,standby_sessions,lane_backlog,waits_for_launch,waits_for_offer,write_off_session,
+    discover_lanes,pool_limit,is_paused,leader_session,standby_sessions,lane_backlog,read_metrics,waits_for_launch,waits_for_offer,write_off_session,
     change_part_as,set_target,retire_target,refuse_configuration,set_pool,set_control,configuration,target_setup}';
   -- Columns that only the owner can read.
   c_secrets constant name[] := '{connection_string,self_connection_string,secret}';

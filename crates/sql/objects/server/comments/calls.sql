@@ -92,6 +92,8 @@ comment on function async.discover_lanes() is
 comment on function async.lane_backlog(text, text, bool) is
   'The READY tasks of a lane: their number, counted up to 10000 (more: there are more), the first '
   'one, and when the oldest was pushed.';
+comment on function async.read_metrics() is
+  'The metrics of the server: one row for each series. async.v_metric has them in order.';
 comment on function async.leader_session() is
   'The leader session: its process id, the host of its client, its application_name, and the time '
   'since its last commit. No row while no orchestrator leads.';

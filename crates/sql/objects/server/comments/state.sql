@@ -6,6 +6,16 @@ comment on column async.concurrency_pool_tracker.workers is
   'The number of tasks that hold a pool slot.';
 comment on column async.concurrency_pool_tracker.max_workers is 'The size of the pool.';
 
+comment on table async.metric is
+  'The counters of the present leader, or of the last one, a few seconds old. The leader writes it. '
+  'async.v_metric shows them.';
+comment on column async.metric.metric is 'The name of the metric.';
+comment on column async.metric.labels is 'The labels of the series.';
+comment on column async.metric.epoch is 'The epoch of the leader that counted.';
+comment on column async.metric.value is 'The count. For a histogram the sum of all observations.';
+comment on column async.metric.buckets is
+  'For a histogram the number of observations in each bucket. Null for a counter.';
+
 comment on table async.worker is
   'The workers of the leader and their tasks, at most one second old. The leader writes it.';
 comment on column async.worker.slot is 'The number of the worker, from 1.';

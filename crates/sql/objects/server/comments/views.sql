@@ -24,6 +24,12 @@ comment on view async.v_dead_task is
   'The failed tasks whose attempts are used up. async.restart_task gives one of them new attempts.';
 comment on column async.v_dead_task.retry_policy is 'The name of the retry policy.';
 
+comment on view async.v_metric is
+  'The metrics of the server, with the names of docs/metrics.md. Members of pg_monitor may read it.';
+comment on column async.v_metric.name is 'The name of the metric.';
+comment on column async.v_metric.labels is 'The labels of the series.';
+comment on column async.v_metric.value is 'The value.';
+
 comment on view async.v_unfinished_task is
   'Every task that has not finished. The cost does not grow with the history.';
 comment on view async.v_candidate_task is

@@ -20,11 +20,14 @@ declare
   v_cancelled boolean := false;
   v_marked boolean := false;
   v_opened int := 0;
+  v_cycle_began timestamp with time zone;
   v_began timestamp with time zone;
+  v_noted boolean;
   v_sleeps boolean;
   v_woken boolean := false;
 begin
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  v_cycle_began := clock_timestamp();
   if to_regclass('pg_temp.leader_state') is null or _last_did_stuff is null and not async.is_leader() then
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
@@ -82,6 +85,8 @@ begin
       v_opened := async.open_wanted_sessions();
     end if;
     perform async.serve_latch(v_latch);
+    v_noted := async.note_value('pgasync_loop_seconds', async.metric_bounds('pgasync_loop_seconds'),
+      extract(epoch from clock_timestamp() - v_cycle_began)::double precision) is not null;
   exception
     when query_canceled then
       v_cancelled := true;

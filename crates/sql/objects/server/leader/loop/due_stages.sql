@@ -53,6 +53,7 @@ begin
     || case when v_review then '{review}'::text[] else '{}' end
     || case when in_claiming then '{claim}'::text[] else '{}' end
     || case when v_check_targets then '{lost_targets}'::text[] else '{}' end
-    || case when v_publish then '{publish,maintain}'::text[] else '{}' end;
+    || case when v_publish then '{publish,maintain}'::text[] else '{}' end
+    || case when async.counting_is_due(in_all, in_now) then '{count}'::text[] else '{}' end;
 end
 $function$;

@@ -32,6 +32,7 @@ begin
     when 'offers' then perform async.yield_offers(in_now);
     when 'publish' then perform async.publish();
     when 'maintain' then perform async.maintain(in_now);
+    when 'count' then perform async.count_tasks(in_now);
   end case;
   return 0;
 end

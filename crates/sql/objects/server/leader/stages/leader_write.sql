@@ -22,7 +22,17 @@ declare
   v_left async.event_t[];
   v_batch record;
   v_row record;
+  v_noted text;
 begin
+  v_noted := async.note_value('pgasync_batch_tasks', async.metric_bounds('pgasync_batch_tasks'),
+    coalesce(cardinality(in_claims), 0) + coalesce(cardinality(in_ends), 0) + coalesce(cardinality(in_events), 0));
+  v_noted := async.note_tasks('ended', in_ends);
+  if cardinality(in_events) > 0 then
+    v_noted := async.note_tasks('ended', array(
+      select e.task_id
+      from unnest(in_events) e
+      where e.event in ('END_OK', 'END_ERROR', 'END_UNKNOWN', 'REQUEST', 'DEADLINE', 'UNREACHABLE', 'GIVE_UP')));
+  end if;
   -- Usually one statement for each kind of event writes all, and nothing is left.
   if async.has_user_triggers() then
     v_left := async.as_events(in_claims, in_claim_runs, v_claims_at, in_claim_timeouts, in_ends, in_end_runs, v_ends_at,

@@ -10,6 +10,7 @@ as $function$
 declare
   v_claimed record;
   v_state record;
+  v_noted text;
 begin
   select array_agg(s.task_id) as ids, array_agg(s.run) as runs, array_agg(s.session_id) as sessions into v_claimed
   from pg_temp.leader_worker s where s.state = 'claimed';
@@ -21,6 +22,7 @@ begin
     join async.task t on t.task_id = s.task_id and t.receipt
     where s.state = 'claimed';
   end if;
+  v_noted := async.note_tasks('started', v_claimed.ids);
   return coalesce(cardinality(v_claimed.ids), 0);
 end
 $function$;
