@@ -1463,7 +1463,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '401cdc0f3e359bef'::text
+  select '21896e1de143103e'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -15981,6 +15981,24 @@ begin
 end
 $function$;
 
+-- views/helpers/error_group
+-- Purpose: the group of an error: its SQLSTATE, and its first line, in which # stands for each number.
+--   Errors of one cause differ in ids and amounts. The planner inlines it.
+-- Returns: one row. sqlstate is null when the error has none.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.error_group(in_error text)
+returns table (sqlstate text, message text)
+language sql immutable parallel safe
+as $function$
+  select
+    pg_catalog.substring(in_error, '^([0-9A-Z]{5}): '),
+    pg_catalog.regexp_replace(
+      pg_catalog.regexp_replace(
+        pg_catalog.split_part(pg_catalog.left(in_error, 300), pg_catalog.chr(10), 1), '^[0-9A-Z]{5}: ', ''),
+      '[0-9]+', '#', 'g')
+$function$;
+
 -- views/v_target
 -- Every target, without passwords, and the number of workers that run a task there.
 create or replace view async.v_target as
@@ -16206,7 +16224,8 @@ from async.target t
 -- The planner does not know that the table has one row, since it is never analyzed.
 cross join (select r.target_patience from async.control r limit 1) c
 cross join (select async.leader_exists() as leads) s
-cross join (select e.engine from async.leader e limit 1) l
+-- Before the first election there is no row.
+left join (select e.engine from async.leader e limit 1) l on true
 left join async.target_outage o on o.target = t.target
 left join (
   select distinct e.target
@@ -16413,30 +16432,22 @@ order by p.period;
 
 -- views/v_failure
 -- The tasks that failed or timed out in the last 24 hours, grouped by target, status, SQLSTATE and
--- the first line of the error, in which N stands for each number. The largest group comes first. The
--- cost grows with the tasks of that day, and not with the history.
+-- the first line of the error, in which # stands for each number (async.error_group). The largest
+-- group comes first. The cost grows with the tasks of that day, and not with the history.
 create or replace view async.v_failure as
 select
   t.target,
   t.finish_status,
-  e.code as sqlstate,
+  e.sqlstate,
   e.message,
   count(*) as tasks,
   min(t.processed) as first_failed,
   max(t.processed) as last_failed,
   max(t.task_id) as last_task_id
 from async.task t
-cross join lateral (
-  select
-    substring(t.processing_error from '^([0-9A-Z]{5}): ') as code,
-    split_part(left(t.processing_error, 300), E'\n', 1) as line
-) l
-cross join lateral (
-  select l.code, regexp_replace(case when l.code is null then l.line else substr(l.line, 8) end, '[0-9]+', 'N', 'g')
-    as message
-) e
+cross join lateral async.error_group(t.processing_error) e
 where t.failed and t.finish_status <> 'CANCELED' and t.processed >= now() - interval '1 day'
-group by t.target, t.finish_status, e.code, e.message
+group by t.target, t.finish_status, e.sqlstate, e.message
 order by tasks desc, last_failed desc;
 
 -- views/v_lost_session
@@ -17558,6 +17569,8 @@ comment on function async.waits_for_offer(async.task) is
 comment on function async.discover_lanes() is
   'The lanes, pairs of a pool and a target, with READY tasks. pullable: the tasks have no query, '
   'and clients pull them.';
+comment on function async.error_group(text) is
+  'The group of an error: its SQLSTATE, and its first line, in which # stands for each number.';
 comment on function async.lane_backlog(text, text, bool) is
   'The READY tasks of a lane: their number, counted up to 10000 (more: there are more), the first '
   'one, and when the oldest was pushed.';
@@ -17762,7 +17775,7 @@ comment on column async.v_failure.finish_status is 'The status with which they e
 comment on column async.v_failure.sqlstate is
   'The SQLSTATE of their error. Null when the error has none.';
 comment on column async.v_failure.message is
-  'The first line of their error, with N for each number.';
+  'The first line of their error, with # for each number.';
 comment on column async.v_failure.tasks is 'The number of tasks.';
 comment on column async.v_failure.first_failed is 'When the first of them ended.';
 comment on column async.v_failure.last_failed is 'When the last of them ended.';

@@ -13,7 +13,7 @@ choose_runner() { # PROFILE
         runner=(cargo nextest run "${locked[@]}" --profile "$1" --no-tests=pass)
     else
         case $1 in
-            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip metrics:: --skip judged:: --skip attacks:: --skip process:: --skip conformance::targets_down:: --skip conformance::dead_hosts:: --skip conformance::sessions_at_targets:: --skip conformance::faults:: --skip conformance::answers:: --skip conformance::successors:: --skip conformance::leadership:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts::) ;;
+            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip metrics:: --skip judged:: --skip attacks:: --skip process:: --skip conformance::targets_down:: --skip conformance::dead_hosts:: --skip conformance::sessions_at_targets:: --skip conformance::faults:: --skip conformance::answers:: --skip conformance::successors:: --skip conformance::leadership:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts:: --skip connections::poolers::) ;;
             model) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged:: --skip judged::mutants:: --test-threads=6) ;;
             connections) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- connections:: --test-threads=6) ;;
             filtered) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip cuts:: --skip fuzz:: --skip holds::) ;;
@@ -80,7 +80,8 @@ dev_check() {
                 fuzz) check_fuzz ;;
                 test) "$root/dev" test ;;
                 outages | attacks | counted | sql-engine) check_on_cluster "$part" ;;
-                model | connections) check_on_cluster "$part" ;;
+                model) check_on_cluster "$part" ;;
+                connections) need_pgbouncer; check_on_cluster "$part" ;;
                 metrics) need_prometheus; check_on_cluster metrics ;;
                 simulation) check_simulation ;;
                 mutants) check_on_cluster sql-mutants; check_core_mutants ;;

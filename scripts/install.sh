@@ -37,13 +37,16 @@ apt_install_server() {
 }
 
 need_psql() { have psql || apt_install postgresql-client; }
-# Prometheus and promtool. On a machine with systemd the package starts a server, which is not wanted.
-need_prometheus() {
-    have prometheus && have promtool && return
-    apt_install prometheus
-    if [ -d /run/systemd/system ]; then as_root systemctl disable --now --quiet prometheus; fi
+
+# A package whose service is not wanted. Only a machine with systemd starts it.
+apt_install_without_service() {
+    apt_install "$1"
+    if [ -d /run/systemd/system ]; then as_root systemctl disable --now --quiet "$1"; fi
 }
 
+# promtool is in the package too.
+need_prometheus() { have prometheus && have promtool || apt_install_without_service prometheus; }
+need_pgbouncer() { have pgbouncer || [ -x /usr/sbin/pgbouncer ] || apt_install_without_service pgbouncer; }
 need_linker() { have cc || apt_install gcc libc6-dev; }
 
 need_cargo() {

@@ -12,12 +12,14 @@ use crate::doctor::DoctorArgs;
 use crate::generated::{CompletionsArgs, ManArgs};
 use crate::logs::LogsArgs;
 use crate::migrate::MigrateArgs;
+use crate::output::Format;
 use crate::pause::PauseArgs;
 use crate::push::PushArgs;
 use crate::report::ReportArgs;
 use crate::show::ShowArgs;
 use crate::stop::{StartArgs, StopArgs};
 use crate::tasks::TasksArgs;
+use crate::top::TopArgs;
 use crate::uninstall::UninstallArgs;
 
 /// The same in every command: docs/command-line.md.
@@ -68,6 +70,10 @@ pub(crate) enum CliCommand {
     /// only reads. It is for the owner of the schema and for roles with
     /// async.grant_admin.
     Status(StatusArgs),
+    /// Watch rates, pools, targets, running tasks and why tasks wait, and change them with keys
+    ///
+    /// For the owner of the schema and for roles with async.grant_admin.
+    Top(TopArgs),
     /// Push tasks: queries, files, standard input
     Push(Box<PushArgs>),
     /// List tasks: which wait, run, failed, and why
@@ -185,22 +191,14 @@ pub(crate) struct StatusArgs {
     pub(crate) server: ServerArgs,
     /// The form of the result: table, or json for one document {"format": 1, ...}
     #[arg(long, short = 'o', value_enum, default_value = "table", value_name = "FORM")]
-    pub(crate) output: StatusFormat,
-    /// Print it again each 2 seconds, or after the given time, until Ctrl-C
+    pub(crate) output: Format,
+    /// Show it again each 2 seconds, or after the given time, until Ctrl-C, or q on a terminal
     #[arg(long, short = 'w', value_name = "TIME", num_args = 0..=1, default_missing_value = "2s", require_equals = true,
         value_parser = crate::duration::span, conflicts_with_all = ["output", "json"])]
     pub(crate) watch: Option<pgasync_core::Span>,
     /// The same as -o json
     #[arg(long, hide = true, conflicts_with = "output")]
     pub(crate) json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StatusFormat {
-    /// One screen
-    Table,
-    /// One document
-    Json,
 }
 
 #[derive(Args, Debug)]

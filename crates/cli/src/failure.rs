@@ -104,6 +104,7 @@ impl From<anyhow::Error> for Failure {
             Ok(failure) => return failure,
             Err(error) => error,
         };
+        let unreachable = error.chain().find_map(|cause| cause.downcast_ref::<pgasync_pg::ConnectError>()).cloned();
         let mut message = String::new();
         for cause in error.chain().map(ToString::to_string) {
             if message.is_empty() {
@@ -112,7 +113,10 @@ impl From<anyhow::Error> for Failure {
                 message = format!("{message}: {cause}");
             }
         }
-        Self::new(Exit::Negative, message)
+        match unreachable {
+            Some(error) => Self { message, ..Self::from(error) },
+            None => Self::new(Exit::Negative, message),
+        }
     }
 }
 

@@ -45,11 +45,17 @@ pub(crate) fn man(arguments: &ManArgs) -> Result<Exit, Failure> {
     }
     let mut all = Arguments::command();
     all.build();
-    page(folder, "pgasync", &all)?;
-    for command in all.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help") {
-        page(folder, &format!("pgasync-{}", command.get_name()), command)?;
-    }
+    pages(folder, "pgasync", &all)?;
     Ok(Exit::Done)
+}
+
+/// The page of a command, and those of its subcommands.
+fn pages(folder: &Path, name: &str, command: &Command) -> Result<(), Failure> {
+    page(folder, name, command)?;
+    for command in command.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help") {
+        pages(folder, &format!("{name}-{}", command.get_name()), command)?;
+    }
+    Ok(())
 }
 
 fn page(folder: &Path, name: &str, command: &Command) -> Result<(), Failure> {

@@ -4,13 +4,18 @@ use pgasync_store::{SchemaPart, install};
 
 use crate::args::{PartName, ServerArgs};
 use crate::failure::{Exit, Failure};
+use crate::visible;
 
 pub(crate) async fn run(server: &ServerArgs, part: PartName) -> Result<Exit, Failure> {
     let server = server.open()?;
+    let installed = server.installation().await?;
+    if installed.schema && !installed.owned {
+        return Err(server.not_owned(&installed));
+    }
     let session = server.connect().await?;
     install(&session, part.into()).await.map_err(|error| Failure::new(Exit::Negative, error.to_string()))?;
     let here = server.settings.describe();
-    println!("pgasync {} is installed in {}", env!("CARGO_PKG_VERSION"), crate::visible::line(&here));
+    crate::print::write(&format!("pgasync {} is installed in {}\n", env!("CARGO_PKG_VERSION"), visible::line(&here)))?;
     Ok(Exit::Done)
 }
 

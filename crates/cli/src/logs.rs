@@ -70,6 +70,9 @@ async fn logs(server: &Server, arguments: &LogsArgs) -> Result<Exit, Failure> {
     }
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
+        if crate::print::is_closed() {
+            return Ok(Exit::Done);
+        }
         tokio::select! {
             _ = &mut interrupted => return Ok(Exit::Done),
             () = tokio::time::sleep(FOLLOW_INTERVAL) => {}

@@ -28,6 +28,7 @@ mod stop;
 mod systemd;
 mod task_filter;
 mod tasks;
+mod top;
 mod uninstall;
 mod visible;
 
@@ -57,6 +58,7 @@ async fn execute(command: CliCommand) -> Result<ExitCode, Failure> {
         CliCommand::Init { server, part } => init::run(&server, part).await?,
         CliCommand::Run(options) => run::run(&options).await?,
         CliCommand::Status(options) => status::run(&options).await?,
+        CliCommand::Top(options) => top::run(&options).await?,
         CliCommand::Push(options) => push::run(&options).await?,
         CliCommand::Tasks(options) => tasks::run(&options).await?,
         CliCommand::Show(options) => show::run(&options).await?,
@@ -75,8 +77,8 @@ async fn execute(command: CliCommand) -> Result<ExitCode, Failure> {
         CliCommand::Uninstall(options) => uninstall::run(&options).await?,
         CliCommand::Completions(options) => generated::completions(&options)?,
         CliCommand::Man(options) => generated::man(&options)?,
-        CliCommand::Demo(options) => return Ok(demo::run(&options).await?),
-        CliCommand::Bench(options) => return Ok(bench::run(&options).await?),
+        CliCommand::Demo(options) => return demo::run(&options).await.map_err(|error| options.server.advised(error)),
+        CliCommand::Bench(options) => return bench::run(&options).await.map_err(|error| options.server.advised(error)),
     };
     Ok(done.into())
 }

@@ -1,11 +1,20 @@
 //! Standard output, what goes to standard error beside the log, and `pgasync sql`.
 
 use std::io::{ErrorKind, Write, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 
 use crate::args::PartName;
 use crate::visible;
+
+/// Set when standard output takes no more.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the reader of standard output has gone. A command that follows something ends then.
+pub(crate) fn is_closed() -> bool {
+    CLOSED.load(Ordering::Relaxed)
+}
 
 pub(crate) fn script(part: PartName) -> anyhow::Result<()> {
     let text = match part {
@@ -42,7 +51,10 @@ pub(crate) fn write_raw(text: &str) -> anyhow::Result<()> {
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // The reader has closed the pipe (`| head`).
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+            CLOSED.store(true, Ordering::Relaxed);
+            Ok(())
+        }
         written => written.context("cannot write to standard output"),
     }
 }

@@ -109,13 +109,7 @@ async fn explain(server: &Server, error: RunError) -> Failure {
 async fn refused(server: &Server, text: String) -> Failure {
     let Ok(installed) = server.installation().await else { return Failure::new(Exit::Negative, text) };
     if installed.schema && !installed.owned {
-        let (role, here) = (&installed.role, server.settings.describe());
-        let owner = installed.owner.as_deref().unwrap_or_default();
-        return Failure::new(
-            Exit::Negative,
-            format!("PA209: the role \"{role}\" does not own the schema async at {here}"),
-        )
-        .hint(format!("connect as \"{owner}\", or as a member of it"));
+        return server.not_owned(&installed).within("PA209");
     }
     if !installed.schema || !installed.server || !installed.is_current() {
         return server.missing(&installed);

@@ -43,9 +43,22 @@ impl ServerArgs {
     }
 
     pub(crate) fn open(&self) -> Result<Server, Failure> {
+        self.open_with(1)
+    }
+
+    pub(crate) fn open_with(&self, sessions_max: u32) -> Result<Server, Failure> {
         let settings = self.settings()?;
-        let client = Client::with_sessions(settings.clone(), 1, PATIENCE);
-        Ok(Server { settings, client, is_named: self.server.is_some() || self.server_file.is_some() })
+        let client = Client::with_sessions(settings.clone(), sessions_max, PATIENCE);
+        Ok(Server { settings, client, is_named: self.is_named() })
+    }
+
+    fn is_named(&self) -> bool {
+        self.server.is_some() || self.server_file.is_some()
+    }
+
+    /// The failure of a command that connects by itself, with what to do if the server is not reached.
+    pub(crate) fn advised(&self, failure: impl Into<Failure>) -> Failure {
+        with_advice(failure.into(), self.is_named())
     }
 }
 
@@ -120,12 +133,24 @@ impl Server {
         Failure::new(Exit::Schema, text).hint("upgrade it with pgasync init, or use the program of that version")
     }
 
-    fn with_advice(&self, failure: Failure) -> Failure {
-        if failure.exit() != Exit::Unreachable || failure.has_hint() {
-            return failure;
-        }
-        failure.hint(if self.is_named { CHECK_SERVER } else { HOW_TO_NAME_SERVER })
+    /// The refusal of what only the owner of the schema may do.
+    pub(crate) fn not_owned(&self, installed: &Installation) -> Failure {
+        let (role, here) = (&installed.role, self.settings.describe());
+        let owner = installed.owner.as_deref().unwrap_or_default();
+        Failure::new(Exit::Negative, format!("the role \"{role}\" does not own the schema async at {here}"))
+            .hint(format!("connect as \"{owner}\", or as a member of it"))
     }
+
+    fn with_advice(&self, failure: Failure) -> Failure {
+        with_advice(failure, self.is_named)
+    }
+}
+
+fn with_advice(failure: Failure, is_named: bool) -> Failure {
+    if failure.exit() != Exit::Unreachable || failure.has_hint() {
+        return failure;
+    }
+    failure.hint(if is_named { CHECK_SERVER } else { HOW_TO_NAME_SERVER })
 }
 
 /// An error of the driver with the server's detail, hint and context.

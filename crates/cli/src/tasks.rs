@@ -158,6 +158,9 @@ async fn follow(server: &Server, filter: &TaskFilter, limit: u32, format: Format
                 write_line(&task, format)?;
             }
         }
+        if crate::print::is_closed() {
+            return Ok(Exit::Done);
+        }
         tokio::select! {
             _ = &mut interrupted => return Ok(Exit::Done),
             () = tokio::time::sleep(FOLLOW_INTERVAL) => {}

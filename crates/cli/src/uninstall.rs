@@ -53,9 +53,7 @@ async fn uninstall(server: &Server, arguments: &UninstallArgs) -> Result<Exit, F
         return Err(server.missing(&installed));
     }
     if !installed.owned {
-        let text = format!("the role \"{}\" does not own the schema async", installed.role);
-        let owner = installed.owner.as_deref().unwrap_or_default();
-        return Err(Failure::new(Exit::Negative, text).hint(format!("connect as \"{owner}\"")));
+        return Err(server.not_owned(&installed));
     }
     if installed.server && server.client.leader().await.is_ok_and(|leader| leader.leads) {
         return Err(
@@ -65,7 +63,7 @@ async fn uninstall(server: &Server, arguments: &UninstallArgs) -> Result<Exit, F
     let session = server.connect().await?;
     arguments.confirm.ask(&question(server, &session, installed.server).await?)?;
     session.batch_execute("set lock_timeout = '10s'; drop schema async cascade").await?;
-    println!("pgasync is removed from {}", visible::line(&server.settings.describe()));
+    crate::print::write(&format!("pgasync is removed from {}\n", visible::line(&server.settings.describe())))?;
     Ok(Exit::Done)
 }
 

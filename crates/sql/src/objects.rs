@@ -506,6 +506,7 @@ pub(crate) const SERVER: Part = Part {
         "views/helpers/standby_sessions",
         "views/helpers/lane_backlog",
         "views/helpers/backlog",
+        "views/helpers/error_group",
         "views/v_target",
         "views/v_schedule",
         "views/v_unfinished_task",

@@ -30,8 +30,8 @@ pub use client::{
     Batch, CallError, Client, ConfigureError, EndedAttempt, Failure, FoundTask, Installation, KeyUntil, LatchError,
     LeaderStatistics, LogLine, NewSchedule, NewTask, OnConflict, OpenRequest, Period, PoolStatistics, Push, PushError,
     Pushed, ReadError, Refusal, RequestError, RequestReceipt, RestartError, RunType, RunningTask, ScheduleError,
-    Statistics, TakeError, TakenTask, TargetState, TargetStatistics, TaskDetails, TaskFilter, TaskResult, TaskStatus,
-    UniqueKey, WaitError, WaitingLane, push_json_in,
+    Statistics, StatisticsScope, TakeError, TakenTask, TargetState, TargetStatistics, TaskDetails, TaskFilter,
+    TaskResult, TaskStatus, UniqueKey, WaitError, WaitingLane, push_json_in,
 };
 pub use install::{InstallError, SchemaPart, install};
 pub use leader::{

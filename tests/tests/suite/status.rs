@@ -117,6 +117,87 @@ async fn a_standby_is_shown_before_and_after_the_loss_of_the_leader() {
     standby.wait().expect("it was killed");
 }
 
+/// Runs `pgasync status` and holds it up where it reads `async.offer`, in the middle. `change` happens
+/// meanwhile.
+async fn status_during(database: &Database, change: impl AsyncFnOnce()) -> Value {
+    let holder = database.settings().connect().await.expect("it connects");
+    holder.batch_execute("begin; lock table async.offer in access exclusive mode").await.expect("it locks");
+    let conninfo = database.conninfo();
+    let running = tokio::task::spawn_blocking(move || document(&conninfo).1);
+    database
+        .wait_for(
+            "select exists (select from pg_locks l join pg_stat_activity a on a.pid = l.pid
+               where l.relation = 'async.offer'::regclass and not l.granted and a.query ~ 'v_why_waiting')",
+        )
+        .await;
+    change().await;
+    holder.batch_execute("commit").await.expect("it commits");
+    running.await.expect("it ends")
+}
+
+#[tokio::test]
+async fn a_status_is_of_one_moment() {
+    let database = Database::create().await;
+    database
+        .run(
+            "select async.push_tasks(array[async.task('select 1', 'SELF'), async.task('select 2', 'SELF')]);
+             update async.task set consumed = now(), times_up = now() + interval '1 hour' where task_id = 1;
+             insert into async.worker (slot, name, task_id, target) values (1, 'w', 1, 'async.self')
+               on conflict (slot) do update set task_id = 1, target = 'async.self'",
+        )
+        .await;
+    let read = status_during(&database, async || {
+        database
+            .run(
+                "update async.worker set task_id = null;
+                 update async.task set processed = now(), failed = true, finish_status = 'FAILED' where task_id = 1;
+                 select async.push_task(async.task('select 3', 'SELF'));
+                 update async.control set enabled = false;
+                 select async.log('WARNING', 'later')",
+            )
+            .await;
+    })
+    .await;
+    let (waiting, running) = (&read["waiting"][0], &read["running"][0]);
+    let one = json!(1);
+    assert_eq!(read["workers"]["busy"], one, "{read:#}");
+    assert_eq!((&read["waiting_tasks"], &waiting["waiting"], &read["pools"][0]["waiting"]), (&one, &one, &one));
+    assert_eq!((&running["slot"], &running["query"]), (&one, &json!("select 1")));
+    assert!(waiting["reason"].as_str().is_some_and(|reason| !reason.contains("enabled")), "{waiting}");
+    let later = (&read["leader"]["enabled"], &read["failures"], &read["warnings"]);
+    assert_eq!(later, (&json!(true), &json!([]), &json!([])));
+    assert_eq!(document(&database.conninfo()).1["leader"]["enabled"], json!(false), "the next one has the change");
+}
+
+/// Whether a leader exists is no row of the snapshot.
+#[tokio::test]
+async fn a_leader_that_is_lost_during_the_reading_is_lost_in_all_of_it() {
+    let database = Database::create().await;
+    database
+        .run("select async.push_task(async.task('select 1', 'SELF')); update async.control set paused = true")
+        .await;
+    let mut engine = RustEngine::attach(&database);
+    engine.lead().await;
+    let read = status_during(&database, async || {
+        engine.crash().await;
+        database.wait_for("select not leads from async.v_leader").await;
+    })
+    .await;
+    let reason = read["waiting"][0]["reason"].as_str().expect("a reason");
+    assert_eq!(
+        (&read["leader"]["leads"], &read["targets"][0]["state"], reason.starts_with("no orchestrator leads")),
+        (&json!(false), &json!("unknown"), true),
+        "{read:#}"
+    );
+}
+
+#[tokio::test]
+async fn csv_is_refused_with_what_has_csv() {
+    let (code, stdout, stderr) = status("host=127.0.0.1 port=1", &["-o", "csv"]);
+    assert_eq!((code, stdout.as_str()), (Some(2), ""));
+    assert!(stderr.contains("CSV has one") && stderr.contains("tasks -o csv"), "{stderr}");
+}
+
 #[tokio::test]
 async fn status_without_a_schema_names_the_remedy() {
     let scratch = Scratch::empty(&Cluster::shared()).await;

@@ -430,7 +430,7 @@ async fn statistics_add_up_over_both_engines() {
     push_one(&client, "select 3").await;
 
     let statistics = client.statistics().await.expect("it reads");
-    let hour = statistics.last_hour;
+    let hour = statistics.last_hour.expect("it is read");
     let counts = [hour.entered, hour.ended, hour.finished, hour.failed, hour.canceled, hour.timed_out];
     assert_eq!(counts, [9, 8, 4, 4, 2, 0]);
     assert!(!statistics.leader.leads);

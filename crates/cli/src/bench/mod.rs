@@ -56,7 +56,7 @@ pub(crate) async fn run(options: &BenchArgs) -> anyhow::Result<ExitCode> {
         std::fs::write(path, plot::svg(&report)).with_context(|| format!("--svg {}", path.display()))?;
     }
     if options.json {
-        println!("{:#}", report.to_json());
+        print::write(&format!("{:#}\n", report.to_json()))?;
     } else if options.markdown {
         print::write(&report.to_markdown())?;
     } else {

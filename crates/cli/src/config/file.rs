@@ -7,16 +7,15 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 
-/// The document in a file. A connection string that is masked as in the present configuration is left
-/// out, so it keeps its password.
-pub(super) fn read(path: &Path, present: &Value) -> Result<Value, Failure> {
+/// The document in a file.
+pub(super) fn read(path: &Path) -> Result<Value, Failure> {
     let fail = |what: &dyn std::fmt::Display| Failure::usage(format!("{}: {what}", path.display()));
     let is_stdin = path.as_os_str() == "-";
     let text = if is_stdin { io::read_to_string(io::stdin()) } else { fs::read_to_string(path) };
     let text = text.map_err(|error| fail(&error))?;
     let is_toml = path.extension().is_some_and(|ending| ending == "toml");
     // An error of the parser shows the line, which may hold a password; so only its place is shown.
-    let mut document: Value = if is_toml {
+    let document: Value = if is_toml {
         toml::from_str(&text).map_err(|error| fail(&place_in_toml(&text, &error)))?
     } else {
         serde_json::from_str(&text).map_err(|error| fail(&format!("it is no JSON: {error}")))?
@@ -24,7 +23,6 @@ pub(super) fn read(path: &Path, present: &Value) -> Result<Value, Failure> {
     if !document.is_object() {
         return Err(fail(&"it must be an object with sections such as control and targets"));
     }
-    keep_masked(&mut document, present);
     Ok(document)
 }
 
@@ -33,7 +31,9 @@ fn place_in_toml(text: &str, error: &toml::de::Error) -> String {
     format!("it is no TOML: line {line}: {}", error.message())
 }
 
-fn keep_masked(document: &mut Value, present: &Value) {
+/// Leaves out a connection string that is masked as in the present configuration, so that it keeps its
+/// password.
+pub(super) fn keep_masked(document: &mut Value, present: &Value) {
     let masked = |strings: &Value| strings.as_str().is_some_and(|text| text.contains("****"));
     if let Some(control) = document.get_mut("control").and_then(Value::as_object_mut)
         && control

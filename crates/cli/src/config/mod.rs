@@ -4,7 +4,7 @@ mod apply;
 mod difference;
 mod file;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
@@ -126,25 +126,30 @@ async fn present(server: &Server) -> Result<Value, Failure> {
     Ok(server.client.configuration().await?)
 }
 
-async fn check(server: &Server, arguments: &FileArgs) -> Result<Exit, Failure> {
+/// The present document and that of a file. A file that cannot be read needs no server.
+async fn both(server: &Server, path: &Path) -> Result<(Value, Value), Failure> {
+    let mut wanted = file::read(path)?;
     let present = present(server).await?;
-    let wanted = file::read(&arguments.file, &present)?;
+    file::keep_masked(&mut wanted, &present);
+    Ok((present, wanted))
+}
+
+async fn check(server: &Server, arguments: &FileArgs) -> Result<Exit, Failure> {
+    let (_, wanted) = both(server, &arguments.file).await?;
     apply::check(server, &wanted).await?;
     eprintln!("{} is valid", arguments.file.display());
     Ok(Exit::Done)
 }
 
 async fn diff(server: &Server, arguments: &FileArgs) -> Result<Exit, Failure> {
-    let present = present(server).await?;
-    let wanted = file::read(&arguments.file, &present)?;
+    let (present, wanted) = both(server, &arguments.file).await?;
     let found = listing(&present, &wanted);
     found.write(arguments.output.output)?;
     Ok(if found.rows.is_empty() { Exit::Done } else { Exit::Negative })
 }
 
 async fn apply_file(server: &Server, arguments: &ApplyArgs) -> Result<Exit, Failure> {
-    let present = present(server).await?;
-    let wanted = file::read(&arguments.file.file, &present)?;
+    let (present, wanted) = both(server, &arguments.file.file).await?;
     apply::check(server, &wanted).await?;
     let found = listing(&present, &wanted);
     found.write(arguments.file.output.output)?;

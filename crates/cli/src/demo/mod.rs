@@ -14,19 +14,23 @@ use self::databases::DemoDatabases;
 use self::report::DemoReport;
 use crate::args::{DemoArgs, EngineName};
 use crate::orchestrator::RunningOrchestrator;
+use crate::print;
 use crate::server::error_text;
 
 /// The exit code is a success only if every task ended as intended.
 pub(crate) async fn run(options: &DemoArgs) -> anyhow::Result<ExitCode> {
     let cluster = options.server.settings()?;
-    println!("Setting up a server and {} target databases at {}", databases::TARGETS.len(), cluster.describe());
+    cluster.connect().await?.close().await;
+    let (count, here) = (databases::TARGETS.len(), cluster.describe());
+    print::write(&format!("Setting up a server and {count} target databases at {here}\n"))?;
     let databases = DemoDatabases::set_up(&cluster).await?;
     let succeeded = run_tasks(&databases, options.engine).await;
     if options.keep {
-        println!("The databases stay. Further queries:\n{}", report::further_queries(&databases.server));
+        let queries = report::further_queries(&databases.server);
+        print::write(&format!("The databases stay. Further queries:\n{queries}\n"))?;
     } else {
         databases.drop_all().await?;
-        println!("The databases are dropped; --keep leaves them in place.");
+        print::write("The databases are dropped; --keep leaves them in place.\n")?;
     }
     Ok(if succeeded? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -35,13 +39,11 @@ pub(crate) async fn run(options: &DemoArgs) -> anyhow::Result<ExitCode> {
 async fn run_tasks(databases: &DemoDatabases, engine: EngineName) -> anyhow::Result<bool> {
     let session = databases.server.connect().await?;
     let tasks = push(&session).await?;
-    println!(
-        "Pushed {tasks} tasks with async.push_tasks; starting the orchestrator: {}",
-        match engine {
-            EngineName::Sql => "call async.main()",
-            EngineName::Rust => "pgasync run",
-        }
-    );
+    let engine_call = match engine {
+        EngineName::Sql => "call async.main()",
+        EngineName::Rust => "pgasync run",
+    };
+    print::write(&format!("Pushed {tasks} tasks with async.push_tasks; starting the orchestrator: {engine_call}\n"))?;
     let begin = Instant::now();
     let mut orchestrator = RunningOrchestrator::start(&databases.server, engine).await?;
     watch::until_finished(&session, &mut orchestrator).await?;
@@ -49,7 +51,7 @@ async fn run_tasks(databases: &DemoDatabases, engine: EngineName) -> anyhow::Res
     orchestrator.stop(&databases.server).await?;
 
     let report = DemoReport::read(&session, took).await?;
-    println!("{report}");
+    print::write_styled(&format!("{report}\n"))?;
     databases.audit(report.tasks_of_kind("transfer") / 3).await?;
     Ok(report.as_intended())
 }

@@ -42,7 +42,8 @@ impl Progress {
             }
             Self::Lines { next } if elapsed >= *next => {
                 *next = elapsed + PLAIN_LINE_INTERVAL;
-                println!("{}", line(counts, elapsed));
+                // A closed output is seen when the report is written.
+                let _ = crate::print::write(&format!("{}\n", line(counts, elapsed)));
             }
             Self::Lines { .. } => {}
         }

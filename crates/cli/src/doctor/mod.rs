@@ -1,10 +1,18 @@
 //! `pgasync doctor`: what is wrong or will be, each finding with its fix.
 
+mod client_check;
+mod connections;
+mod poolers;
 mod server_checks;
 mod target_checks;
 
+use std::time::Instant;
+
 use clap::Args;
 
+use pgasync_pg::{Row, Session};
+
+use self::connections::Demand;
 use crate::args::ServerArgs;
 use crate::failure::{Exit, Failure};
 use crate::output::{Cell, Column, Format, Listing, OutputArgs};
@@ -71,10 +79,21 @@ pub(crate) async fn run(arguments: &DoctorArgs) -> Result<Exit, Failure> {
 
 async fn examine(server: &Server) -> Result<Vec<Finding>, Failure> {
     let installed = server.require_tasks().await?;
+    let begin = Instant::now();
     let session = server.connect().await?;
-    let mut findings = server_checks::examine(server, &session, &installed).await?;
-    findings.extend(target_checks::examine(server, &session, &installed).await?);
+    let mut demand = Demand::default();
+    let mut findings = server_checks::examine(server, &session, &installed, begin, &mut demand).await?;
+    let targets = target_checks::examine(server, &session, &installed, &mut demand).await?;
+    findings.extend(demand.findings(targets.workers));
+    findings.extend(targets.findings);
     Ok(findings)
+}
+
+/// The row of a statement that has one. Prepares nothing, since a pooler may give the next statement to
+/// another backend.
+async fn row_of(session: &Session, sql: &str) -> Result<Row, Failure> {
+    let rows = session.query_typed(sql, &[]).await?;
+    rows.into_iter().next().ok_or_else(|| Failure::new(Exit::Negative, "the server returned no row"))
 }
 
 fn write(findings: &[Finding], format: Format) -> Result<(), Failure> {

@@ -1,11 +1,15 @@
 //! The server: the schema, the leader, the settings, the limits.
 
-use pgasync_pg::Session;
-use pgasync_store::{Installation, TargetState};
+use std::time::Instant;
 
-use super::Finding;
+use pgasync_pg::Session;
+use pgasync_store::{Installation, Statistics, TargetState};
+
+use super::connections::{self, Demand};
+use super::poolers::{self, Path};
+use super::{Finding, client_check, row_of};
 use crate::failure::Failure;
-use crate::server::Server;
+use crate::server::{PATIENCE, Server};
 
 /// The versions of Postgres that the schema works on.
 const POSTGRES: std::ops::RangeInclusive<i32> = 11..=18;
@@ -16,15 +20,15 @@ const CLOCK_SKEW_MAX_SECONDS: f64 = 2.0;
 /// A transaction that is open for longer holds back vacuum, and tables grow.
 const LONG_TRANSACTION_SECONDS: f64 = 1_800.0;
 
-/// Connections for superusers, monitoring and the sessions of the leader itself.
-const OTHER_CONNECTIONS: i64 = 10;
+/// The sessions of `pgasync run` with its server: the leader session, `pgasync review`, `pgasync upkeep`, and
+/// one for a fence or the proof of the lead.
+const OWN_SESSIONS_OF_RUN: i64 = 4;
+
+/// The sessions of `call async.main()`, beside its helpers: the call, its watchdog, and one of a client.
+const OWN_SESSIONS_OF_MAIN: i64 = 3;
 
 const FACTS: &str = "select
     pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::pg_catalog.float8 as now,
-    pg_catalog.current_setting('max_connections')::pg_catalog.int8 as connections_max,
-    (select pg_catalog.count(*) from pg_catalog.pg_stat_activity a where a.backend_type = 'client backend') as connections,
-    (select d.datconnlimit::pg_catalog.int8 from pg_catalog.pg_database d
-      where d.datname = pg_catalog.current_database()) as database_limit,
     (select n.nspname::pg_catalog.text from pg_catalog.pg_extension e
       join pg_catalog.pg_namespace n on n.oid = e.extnamespace where e.extname = 'dblink') as dblink,
     pg_catalog.current_setting('autovacuum') = 'on' and pg_catalog.current_setting('track_counts') = 'on' as autovacuum,
@@ -40,30 +44,43 @@ const FACTS: &str = "select
         and (r.setrole = 0 or r.setrole = (select n.nspowner from pg_catalog.pg_namespace n where n.nspname = 'async'))
         and s.setting ~ '^(statement_timeout|idle_in_transaction_session_timeout|idle_session_timeout|transaction_timeout)='
         and s.setting !~ '=0') as timeouts,
-    (select c.workers::pg_catalog.int8 from async.control c) as workers,
+    (select c.self_concurrency::pg_catalog.int8 from async.control c) as helpers,
     (select pg_catalog.count(*) from async.v_lost_session) as lost_sessions";
 
 pub(super) async fn examine(
     server: &Server,
     session: &Session,
     installed: &Installation,
+    begin: Instant,
+    demand: &mut Demand,
 ) -> Result<Vec<Finding>, Failure> {
-    let facts = session.query_one(FACTS, &[]).await?;
+    let facts = row_of(session, FACTS).await?;
+    let statistics = server.client.statistics().await?;
+    let engine = statistics.leader.engine.as_deref();
     let mut found = vec![version(installed), schema(installed)];
-    found.extend(leader(server).await?);
-    let (limit, used): (i64, i64) = (facts.get("connections_max"), facts.get("connections"));
-    let database_limit: i64 = facts.get("database_limit");
-    let limit = if database_limit >= 0 { limit.min(database_limit) } else { limit };
-    let workers: i64 = facts.get("workers");
-    found.push(if used + OTHER_CONNECTIONS > limit {
-        Finding::warning(
+    found.extend(leader(&statistics));
+    let own = match engine {
+        Some("sql") => OWN_SESSIONS_OF_MAIN + facts.get::<_, i64>("helpers").max(3),
+        _ => OWN_SESSIONS_OF_RUN,
+    };
+    let limits = connections::limits(session, installed.owner.as_deref()).await?;
+    demand.add_own(connections::instance(session).await?, own, &limits);
+    found.push(match connections::exceeded(&limits, own) {
+        Some(why) => Finding::warning(
             "connections",
-            format!("{used} of {limit} are in use"),
-            "raise max_connections, or find the clients that hold them in pg_stat_activity",
-        )
-    } else {
-        Finding::good("connections", format!("{used} of {limit} are in use; control.workers is {workers}"))
+            format!("the leader itself has up to {own} sessions: {why}"),
+            "raise the limit, or find the clients that hold them in pg_stat_activity",
+        ),
+        None => Finding::good("connections", format!("there is room for the {own} sessions of the leader itself")),
     });
+    if poolers::path(&server.settings.with_connect_timeout(PATIENCE), session, begin).await? == Path::Transactions {
+        found.push(Finding::error(
+            "connections",
+            "a pooler in transaction mode is between this host and the server; the lead belongs to a session",
+            "pgasync run and call async.main() need a direct connection; clients may use the pooler",
+        ));
+    }
+    found.extend(client_check::examine(session, installed.postgres, engine).await?);
     found.push(match facts.get::<_, Option<&str>>("dblink") {
         Some(schema) => Finding::good("dblink", format!("it is installed in the schema {schema}")),
         None => Finding::error(
@@ -111,8 +128,7 @@ fn schema(installed: &Installation) -> Finding {
     )
 }
 
-async fn leader(server: &Server) -> Result<Vec<Finding>, Failure> {
-    let statistics = server.client.statistics().await?;
+fn leader(statistics: &Statistics) -> Vec<Finding> {
     let leader = &statistics.leader;
     let mut found = vec![match (leader.leads, leader.enabled) {
         (true, true) => {
@@ -141,7 +157,7 @@ async fn leader(server: &Server) -> Result<Vec<Finding>, Failure> {
             "repair the cause, or correct its connection string with async.set_target",
         ));
     }
-    Ok(found)
+    found
 }
 
 fn timeouts(found: Option<&str>) -> Option<Finding> {

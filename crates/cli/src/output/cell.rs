@@ -31,7 +31,7 @@ impl Cell {
     pub(crate) fn state(text: &str) -> Self {
         let mood = match text {
             "FINISHED" | "ok" => Mood::Good,
-            "RUNNING" | "YIELDED" | "warning" | "fencing" => Mood::Busy,
+            "RUNNING" | "YIELDED" | "warning" | "fencing" | "paused" => Mood::Busy,
             "FAILED" | "TIMED_OUT" | "CANCELED" | "DOA" | "lost" | "error" => Mood::Bad,
             _ => Mood::Plain,
         };

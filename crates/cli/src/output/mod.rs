@@ -2,13 +2,15 @@
 
 mod cell;
 mod csv;
+pub(crate) mod fullscreen;
 mod json;
 mod table;
 pub(crate) mod terminal;
+pub(crate) mod width;
 
 use clap::{Args, ValueEnum};
 
-pub(crate) use self::cell::{Cell, rfc3339, short_span};
+pub(crate) use self::cell::{Cell, Mood, rfc3339, short_span};
 pub(crate) use self::json::document;
 pub(crate) use self::table::{Style, first_line};
 use crate::failure::Failure;
@@ -46,6 +48,8 @@ pub(crate) enum Shown {
     Always,
     /// On one line, cut where the terminal ends.
     Cut,
+    /// In full, on several lines where the terminal ends.
+    Folded,
     /// In full if the terminal is wide enough for it; the first of these goes first.
     Wide,
     /// In JSON and CSV only.
@@ -69,6 +73,10 @@ impl Column {
 
     pub(crate) const fn cut(name: &'static str, title: &'static str) -> Self {
         Self { name, title, shown: Shown::Cut }
+    }
+
+    pub(crate) const fn folded(name: &'static str, title: &'static str) -> Self {
+        Self { name, title, shown: Shown::Folded }
     }
 
     pub(crate) const fn wide(name: &'static str, title: &'static str) -> Self {

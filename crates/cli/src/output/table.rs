@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use comfy_table::{Cell as TableCell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::cell::{Cell, Mood};
+use super::width::{columns, cut};
 use super::{Listing, Shown, terminal};
 use crate::visible;
 
@@ -18,12 +19,17 @@ pub(crate) struct Style {
 /// The least width of a cut column.
 const CUT_MIN: usize = 12;
 
-/// The width of a cut column that counts more than another column.
+/// A wide column gives way if a cut or folded column would be narrower.
 const CUT_WANTED: usize = 30;
 
 impl Style {
     pub(crate) fn of_stdout() -> Self {
         Self { width: terminal::width(), colours: terminal::has_colours() }
+    }
+
+    /// Of a screen that is drawn again: its terminal may have changed its size.
+    pub(crate) fn of_screen() -> Self {
+        Self { width: terminal::present_width(), colours: terminal::has_colours() }
     }
 
     pub(crate) fn heading(&self, text: &str) -> String {
@@ -47,7 +53,7 @@ impl Style {
 
 pub(super) fn text(listing: &Listing, style: &Style) -> String {
     let shown = shown_columns(listing, style.width);
-    let cut = cut_width(listing, &shown, style.width);
+    let cut_to = cut_width(listing, &shown, style.width);
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(style.width).set_header(shown.iter().map(|at| listing.columns[*at].title));
@@ -57,7 +63,7 @@ pub(super) fn text(listing: &Listing, style: &Style) -> String {
     for row in &listing.rows {
         table.add_row(shown.iter().map(|at| {
             let is_cut = listing.columns[*at].shown == Shown::Cut;
-            cell(&row[*at], is_cut.then_some(cut), style)
+            cell(&row[*at], is_cut.then_some(cut_to), style)
         }));
     }
     for (position, at) in shown.iter().enumerate() {
@@ -75,7 +81,7 @@ fn shown_columns(listing: &Listing, width: u16) -> Vec<usize> {
     let mut shown: Vec<usize> = (0..listing.columns.len())
         .filter(|at| match listing.columns[*at].shown {
             Shown::Never => false,
-            Shown::Cut => has_text(at),
+            Shown::Cut | Shown::Folded => has_text(at),
             Shown::Always | Shown::Wide | Shown::Only => true,
         })
         .collect();
@@ -86,16 +92,17 @@ fn shown_columns(listing: &Listing, width: u16) -> Vec<usize> {
     shown
 }
 
+/// The number of columns that take what the others leave.
 fn cuts(listing: &Listing, shown: &[usize]) -> usize {
-    shown.iter().filter(|at| listing.columns[**at].shown == Shown::Cut).count()
+    shown.iter().filter(|at| matches!(listing.columns[**at].shown, Shown::Cut | Shown::Folded)).count()
 }
 
-/// The width of the columns that are not cut, and of all borders.
+/// The width of the columns that are neither cut nor folded, and of all borders.
 fn fixed_width(listing: &Listing, shown: &[usize]) -> usize {
-    let chars = |text: &str| text.chars().count();
-    let fixed = shown.iter().filter(|at| listing.columns[**at].shown != Shown::Cut).map(|at| {
-        let cells = listing.rows.iter().map(|row| chars(&visible::line(&row[*at].to_text())));
-        cells.chain([chars(listing.columns[*at].title)]).max().unwrap_or(0)
+    let is_fixed = |at: &&usize| !matches!(listing.columns[**at].shown, Shown::Cut | Shown::Folded);
+    let fixed = shown.iter().filter(is_fixed).map(|at| {
+        let cells = listing.rows.iter().map(|row| columns(&visible::line(&row[*at].to_text())));
+        cells.chain([columns(listing.columns[*at].title)]).max().unwrap_or(0)
     });
     fixed.sum::<usize>() + 3 * shown.len() + 1
 }
@@ -113,7 +120,7 @@ fn cut_width(listing: &Listing, shown: &[usize], width: u16) -> usize {
 fn cell(cell: &Cell, width: Option<usize>, style: &Style) -> TableCell {
     let text = cell.to_text();
     let text = visible::line(&text);
-    let text = width.map_or_else(|| text.clone(), |width| Cow::Owned(shortened(&text, width)));
+    let text = width.map_or_else(|| text.clone(), |width| Cow::Owned(cut(&text, width)));
     let cell_of_table = TableCell::new(&text);
     match cell {
         Cell::State(_, mood) if style.colours => match mood {
@@ -124,13 +131,6 @@ fn cell(cell: &Cell, width: Option<usize>, style: &Style) -> TableCell {
         },
         _ => cell_of_table,
     }
-}
-
-fn shortened(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// The first line of a text, without leading white space.

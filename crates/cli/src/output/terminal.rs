@@ -16,8 +16,18 @@ pub(crate) fn width() -> u16 {
     asked.or_else(|| stdout().is_terminal().then(terminal).flatten()).unwrap_or(WIDTH_DEFAULT).max(WIDTH_MIN)
 }
 
+/// The width of the terminal now. COLUMNS does not follow its changes.
+pub(crate) fn present_width() -> u16 {
+    terminal_size::terminal_size().map_or_else(width, |(width, _)| width.0.max(WIDTH_MIN))
+}
+
 pub(crate) fn has_colours() -> bool {
     stdout().is_terminal() && !no_color()
+}
+
+/// Whether a screen can be drawn over the last one, and keys be read.
+pub(crate) fn takes_screens() -> bool {
+    stdout().is_terminal() && stdin().is_terminal() && !is_dumb()
 }
 
 /// Whether progress may be drawn on standard error.
@@ -30,7 +40,12 @@ pub(crate) fn is_interactive() -> bool {
     stdin().is_terminal() && stderr().is_terminal()
 }
 
-/// <https://no-color.org>, and terminals that know no escape sequences.
+/// <https://no-color.org>
 fn no_color() -> bool {
-    env::var_os("NO_COLOR").is_some_and(|no| !no.is_empty()) || env::var_os("TERM").is_some_and(|term| term == "dumb")
+    env::var_os("NO_COLOR").is_some_and(|no| !no.is_empty()) || is_dumb()
+}
+
+/// A terminal that knows no escape sequences.
+fn is_dumb() -> bool {
+    env::var_os("TERM").is_some_and(|term| term == "dumb")
 }

@@ -41,6 +41,9 @@ pub(crate) struct ReportArgs {
 
 /// The answer is negative if a task failed in the window.
 pub(crate) async fn run(arguments: &ReportArgs) -> Result<Exit, Failure> {
+    if arguments.until >= arguments.since {
+        return Err(Failure::usage("--until must be less than --since: both say how long ago"));
+    }
     let server = arguments.server.open()?;
     let done = report(&server, arguments).await;
     server.explained(done).await
@@ -48,9 +51,6 @@ pub(crate) async fn run(arguments: &ReportArgs) -> Result<Exit, Failure> {
 
 async fn report(server: &Server, arguments: &ReportArgs) -> Result<Exit, Failure> {
     server.require_tasks().await?;
-    if arguments.until >= arguments.since {
-        return Err(Failure::usage("--until must be less than --since: both say how long ago"));
-    }
     let session = server.connect().await?;
     let window = Window::Ended {
         since: arguments.since,

@@ -91,20 +91,14 @@ impl Reports {
     }
 }
 
-/// Numbers, quoted texts and ids are replaced, so that one cause is one row.
+/// The groups of `async.v_failure`, over all targets, with what was canceled.
 fn errors_sql() -> String {
     format!(
-        "select e.status, e.sqlstate, e.message, pg_catalog.count(*), pg_catalog.min(e.processed), pg_catalog.max(e.processed),
-           pg_catalog.max(e.task_id)
-         from (
-           select t.finish_status::pg_catalog.text as status, t.processed, t.task_id,
-             pg_catalog.substring(t.processing_error, '^([0-9A-Z]{{5}}): ') as sqlstate,
-             pg_catalog.left(pg_catalog.regexp_replace(pg_catalog.regexp_replace(
-               pg_catalog.split_part(t.processing_error, pg_catalog.chr(10), 1), '^[0-9A-Z]{{5}}: ', ''),
-               '[0-9]+', '#', 'g'), 300) as message
-           from async.task t
-           where t.failed and {IN_WINDOW}
-         ) e
+        "select t.finish_status::pg_catalog.text, e.sqlstate, e.message, pg_catalog.count(*), pg_catalog.min(t.processed),
+           pg_catalog.max(t.processed), pg_catalog.max(t.task_id)
+         from async.task t
+         cross join lateral async.error_group(t.processing_error) e
+         where t.failed and {IN_WINDOW}
          group by 1, 2, 3 order by 4 desc, 1, 2, 3 limit {ROWS_MAX}"
     )
 }

@@ -21,6 +21,7 @@ pub(super) fn json(status: &Status) -> Value {
         running,
         failures,
         waiting_tasks,
+        warnings,
     } = &status.statistics;
     json!({
         "format": 1,
@@ -36,7 +37,7 @@ pub(super) fn json(status: &Status) -> Value {
         "waiting_tasks": waiting_tasks,
         "last_seconds": period(last_seconds),
         "last_minute": period(last_minute),
-        "last_hour": period(last_hour),
+        "last_hour": last_hour.as_ref().map(period),
         "failures": failures.iter().map(|failure| json!({
             "target": failure.target, "finish_status": failure.finish_status, "sqlstate": failure.sqlstate,
             "message": failure.message, "tasks": failure.tasks, "last_failed": time(failure.last_failed),
@@ -59,9 +60,9 @@ pub(super) fn json(status: &Status) -> Value {
         })).collect::<Vec<_>>(),
         "running": running.iter().map(|task| json!({
             "task_id": task.task.0, "target": task.target, "concurrency_pool": task.pool,
-            "running_for": seconds(Some(task.running_for)), "slot": task.slot,
+            "running_for": seconds(Some(task.running_for)), "slot": task.slot, "source": task.source, "query": task.query,
         })).collect::<Vec<_>>(),
-        "warnings": status.warnings.iter().map(|line| json!({
+        "warnings": warnings.iter().map(|line| json!({
             "server_log": line.number, "happened": time(Some(line.happened)), "level": line.level,
             "message": line.message,
         })).collect::<Vec<_>>(),

@@ -157,7 +157,7 @@ impl Request {
 
     /// The same request, made by this role.
     #[must_use]
-    pub fn of(self, role: RoleName) -> Self {
+    pub fn by(self, role: RoleName) -> Self {
         Self { requested_by: Some(role), ..self }
     }
 }

@@ -31,7 +31,7 @@ pub use self::error::{CallError, Refusal};
 pub use self::find::{FoundTask, TaskFilter};
 pub use self::installation::Installation;
 pub use self::latch::LatchError;
-use self::pool::{Attempts, Manager};
+use self::pool::{Attempts, Manager, Parameter};
 pub use self::pull::{TakeError, TakenTask};
 pub use self::push::{Batch, PushError, RunType};
 pub use self::push_options::{KeyUntil, OnConflict, Push, Pushed, UniqueKey, push_json_in};
@@ -40,8 +40,8 @@ pub use self::request::{RequestError, RequestReceipt, RestartError};
 pub use self::result::TaskResult;
 pub use self::schedule::{NewSchedule, ScheduleError};
 pub use self::statistics::{
-    Failure, LeaderStatistics, Period, PoolStatistics, RunningTask, Statistics, TargetState, TargetStatistics,
-    WaitingLane,
+    Failure, LeaderStatistics, Period, PoolStatistics, RunningTask, Statistics, StatisticsScope, TargetState,
+    TargetStatistics, WaitingLane,
 };
 pub use self::task::NewTask;
 pub use self::wait::WaitError;
@@ -147,6 +147,16 @@ impl Client {
     ) -> Result<(Vec<Row>, Vec<String>), CallError> {
         let mut session = self.session(operation).await?;
         session.query(sql, parameters).await.map_err(|error| CallError::of(operation, &error))
+    }
+
+    /// Executes statements in one transaction that reads only, with one snapshot; returns the rows of each.
+    async fn query_snapshot(
+        &self,
+        operation: &'static str,
+        statements: &[(&str, &[Parameter<'_>])],
+    ) -> Result<Vec<Vec<Row>>, CallError> {
+        let mut session = self.session(operation).await?;
+        session.query_snapshot(statements).await.map_err(|error| CallError::of(operation, &error))
     }
 
     /// Returns a session of the pool as soon as one is free or opened. While a session is being

@@ -38,6 +38,9 @@ pub(super) struct PooledSession {
     is_spent: bool,
 }
 
+/// A parameter of a statement, with its type.
+pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
 /// Why the pool has no session.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PoolError {
@@ -131,6 +134,23 @@ impl PooledSession {
         self.is_spent = done.as_ref().is_err_and(is_loss);
         let warnings = std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner));
         Ok((done?, warnings))
+    }
+
+    /// Executes statements in one transaction that reads only, with one snapshot. An error costs the
+    /// session, so that its transaction ends.
+    pub(super) async fn query_snapshot(
+        &mut self,
+        statements: &[(&str, &[Parameter<'_>])],
+    ) -> Result<Vec<Vec<Row>>, Error> {
+        self.is_spent = true;
+        self.session.batch_execute("begin transaction isolation level repeatable read read only").await?;
+        let mut all = Vec::with_capacity(statements.len());
+        for (sql, parameters) in statements {
+            all.push(self.session.query_typed(sql, parameters).await?);
+        }
+        self.session.batch_execute("commit").await?;
+        self.is_spent = false;
+        Ok(all)
     }
 }
 

@@ -64,6 +64,12 @@ pub enum ReadError {
 
 error_methods!(ReadError { NotAllowed }, again_is_harmless: true);
 
+/// The last warnings, the latest first.
+pub(super) const WARNINGS: &str = "select server_log, happened, level, message from async.server_log
+  where happened operator(pg_catalog.>) (pg_catalog.now() operator(pg_catalog.-) interval '1 day')
+    and level operator(pg_catalog.=) any (array['WARNING', 'ERROR']::pg_catalog.text[])
+  order by happened desc, server_log desc limit $1";
+
 impl Client {
     /// The states of tasks, by id. Tasks that do not exist are left out.
     ///
@@ -106,16 +112,12 @@ impl Client {
     /// As [`Client::tasks`].
     pub async fn warnings(&self, limit: u32) -> Result<Vec<LogLine>, ReadError> {
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-        let sql = "select server_log, happened, level, message from async.server_log
-            where happened operator(pg_catalog.>) (pg_catalog.now() operator(pg_catalog.-) interval '1 day')
-              and level operator(pg_catalog.=) any (array['WARNING', 'ERROR']::pg_catalog.text[])
-            order by happened desc, server_log desc limit $1";
-        let rows = self.query("reading the log", sql, &[(&limit, Type::INT4)]).await?;
+        let rows = self.query("reading the log", WARNINGS, &[(&limit, Type::INT4)]).await?;
         Ok(rows.iter().rev().map(line).collect())
     }
 }
 
-fn line(row: &Row) -> LogLine {
+pub(super) fn line(row: &Row) -> LogLine {
     LogLine { number: row.get(0), happened: row.get::<_, WireTimestamp>(1).0, level: row.get(2), message: row.get(3) }
 }
 

@@ -3,9 +3,14 @@
 
 mod change;
 mod config;
+mod doctor;
 mod errors;
 mod fixture;
 mod lifecycle;
+mod nonsense;
 mod push;
 mod tasks;
+mod terminal;
+mod top;
+mod watch;
 mod watching;

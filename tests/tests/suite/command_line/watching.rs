@@ -1,12 +1,12 @@
-//! `pgasync report`, `logs` and `doctor`.
+//! `pgasync report` and `logs`.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use pgasync_tests::{Cluster, Engine, RustEngine, Scratch, Signal, send};
+use pgasync_tests::{Signal, send};
 use serde_json::{Value, json};
 
-use super::fixture::{on, role, server};
+use super::fixture::{on, server};
 
 #[tokio::test]
 async fn a_report_groups_failures_of_one_cause_and_measures_waits_and_runs() {
@@ -72,66 +72,4 @@ async fn logs_prints_the_last_lines_and_follows() {
     assert_eq!(next()["message"], json!("three"));
     assert!(send(Signal::Interrupt, i32::try_from(process.id()).expect("process ids are small")));
     assert_eq!(process.wait().expect("it ends").code(), Some(0));
-}
-
-/// The severity, subject and text of each finding.
-fn findings(conninfo: &str) -> (Option<i32>, Vec<(String, String, String)>) {
-    let ran = on(conninfo, &["doctor", "-o", "json"]);
-    let document = ran.json();
-    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
-    let all = document["findings"].as_array().expect("an array").iter();
-    for finding in all.clone() {
-        assert_eq!(finding["severity"] == "ok", finding["fix"].is_null(), "a finding has its fix: {finding}");
-    }
-    (ran.code, all.map(|f| (text(f, "severity"), text(f, "about"), text(f, "finding"))).collect())
-}
-
-#[tokio::test]
-async fn the_doctor_finds_what_is_planted_and_nothing_on_a_healthy_server() {
-    let (database, target) = server().await;
-    let conninfo = database.conninfo();
-    database.run("select async.retire_target('down')").await;
-    let mut engine = RustEngine::attach(&database);
-    engine.lead().await;
-    let (code, all) = findings(&conninfo);
-    assert_eq!(code, Some(0), "{all:#?}");
-    assert!(all.iter().all(|(severity, _, _)| severity == "ok"), "{all:#?}");
-    assert!(all.iter().any(|(_, about, text)| about == "target there" && text.contains("it is reached")), "{all:#?}");
-    engine.stop().await;
-
-    let has = |all: &[(String, String, String)], severity: &str, about: &str, part: &str| {
-        let found = all.iter().any(|(s, a, text)| s == severity && a == about && text.contains(part));
-        assert!(found, "{severity} {about} {part}: {all:#?}");
-    };
-    database
-        .run(&format!(
-            "select async.set_target('down', '{{\"max_workers\": 2}}');
-             select async.set_target('there', '{{\"max_workers\": 100000}}');
-             select async.set_target('secret', '{{\"connection_string\": \"host=h password=${{ENV:PGASYNC_SECRET_X}}\"}}');
-             update async.control set enabled = false, paused = true;
-             alter database \"{}\" set statement_timeout = '1min'",
-            database.name()
-        ))
-        .await;
-    let (code, all) = findings(&conninfo);
-    assert_eq!(code, Some(1));
-    has(&all, "error", "leader", "none may");
-    has(&all, "warning", "leader", "control.paused is true");
-    has(&all, "error", "target down", "this host cannot reach it");
-    has(&all, "warning", "target there", "100000 tasks may run there");
-    has(&all, "warning", "settings", "statement_timeout=1min");
-    has(&all, "warning", "target secret", "its password is a reference");
-    let text = on(&conninfo, &["doctor"]);
-    assert!(text.stdout.contains("fix: pgasync start") && !text.stdout.contains("password="), "{text:#?}");
-    drop(target);
-
-    let (name, other) = role(&database, "").await;
-    on(&other, &["doctor"]).refused(1, "select async.grant_client");
-    database.run(&format!("select async.grant_admin('{name}')")).await;
-    has(&findings(&other).1, "ok", "targets", "only the owner");
-    database.run(&format!("select async.revoke_admin('{name}'); drop owned by {name}; drop role {name}")).await;
-    let empty = Scratch::empty(&Cluster::shared()).await;
-    for command in ["doctor", "report", "logs"] {
-        on(&empty.conninfo(), &[command]).refused(7, "has no schema async");
-    }
 }

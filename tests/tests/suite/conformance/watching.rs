@@ -139,7 +139,7 @@ async fn failures_are_grouped<E: Engine>() {
     fixture
         .assert_holds(
             "select array_agg(f::text order by tasks desc) = array[
-                '(there,FAILED,22007,\"invalid input syntax for type date: \"\"xN\"\"\",3,3)',
+                '(there,FAILED,22007,\"invalid input syntax for type date: \"\"x#\"\"\",3,3)',
                 '(there,FAILED,22012,\"division by zero\",1,4)']
          from (select target, finish_status, sqlstate, message, tasks, last_task_id from async.v_failure) f",
         )

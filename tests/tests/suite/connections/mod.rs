@@ -9,4 +9,5 @@ mod hosts;
 mod judge;
 mod judged_by_libpq;
 mod newer_than_libpq;
+mod poolers;
 mod table;

@@ -38,7 +38,7 @@ enum Comparison {
 }
 
 /// The beginnings of changed lines whose change has no effect that a comparison can observe.
-const EQUIVALENT: [&str; 37] = [
+const EQUIVALENT: [&str; 38] = [
     // The lock is requested again, or unnecessarily. The outcome is the same.
     "if not v_table_locked or cardinality(v_left)",
     // Without the lock of the table, the write of the one row fails with `lock_timeout`. The
@@ -73,6 +73,8 @@ const EQUIVALENT: [&str; 37] = [
     "when r.phase <> 'READY' and t.query is null and t.tracked then 'the task does not wait'",
     // The line matters only for a row that another session locks. The conformance suite covers it.
     "where w.outcome = any (array['failed']);",
+    // A row that does not wait arrives too, and no poll reads it.
+    "arrived = case when n.consumed is null or n.processed is null and n.yielded is null then",
     // Digits that are left over are skipped one by one.
     "c_number constant text := E'^[",
     // The rest of the text is read as a whole then, with the same outcome.

@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use pgasync_core::{
     Event, FinishStatus, Input, Lane, LaneKind, LaunchState, PoolName, Priority, QueuePosition, Request, RetryPolicy,
-    RowState, Run, Span, TargetName, TaskEvent, TaskId, TaskOptions,
+    RoleName, RowState, Run, Span, TargetName, TaskEvent, TaskId, TaskOptions,
 };
 
 use super::world::{POOLS, ScheduledEvent, TARGETS, World};
 use crate::fake_store::{QueryProfile, StoredTask};
+
+/// The name of a role.
+pub(super) fn role(name: &str) -> RoleName {
+    RoleName::new(name).expect("a name without zero bytes")
+}
 
 impl World {
     pub(super) fn push(&mut self) {
@@ -144,6 +149,7 @@ impl World {
             2 => Request::finish(FinishStatus::Finished),
             _ => Request::cancel("not any more"),
         };
+        let request = request.by(role("ann"));
         self.ledger.note_request(task, &request);
         self.store.request(task, request, self.now);
         self.wake_leader();
@@ -179,7 +185,7 @@ impl World {
         };
         let Some(task) = self.some_task(open) else { return };
         let status = if self.random.percent(25) { FinishStatus::Failed } else { FinishStatus::Finished };
-        let request = Request::finish(status);
+        let request = Request::finish(status).by(role("bob"));
         self.ledger.note_request(task, &request);
         self.store.request(task, request, self.now);
         self.wake_leader();

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
 use pgasync_core::{
-    Command, Event, Input, LaunchState, Now, OpenWriters, Orchestrator, Outcome, Run, SessionId, Settings, Span,
-    TaskEvent, TaskId, Timestamp, WriteAnswer,
+    Command, Event, Input, Intention, LaunchState, Now, OpenWriters, Orchestrator, Outcome, Run, SessionId, Settings,
+    Span, TaskEvent, TaskId, Timestamp, WriteAnswer,
 };
 
 use super::target::VOIDED;
@@ -68,6 +68,8 @@ pub(super) enum Bug {
     NotificationIgnored,
     /// The attempt of a task that a request ends is retried.
     CancelRetried,
+    /// The role of a request is not written with its effect.
+    RoleForgotten,
     /// A query whose outcome is unknown counts as one that failed with an error.
     UnknownTakenForError,
     /// A push that is open while the leader falls asleep is not waited for.
@@ -82,17 +84,17 @@ pub(super) enum Bug {
 
 impl Bug {
     /// Each bug with a seed that finds it.
-    pub(super) const ALL: [(Self, u64); 31] = [
+    pub(super) const ALL: [(Self, u64); 32] = [
         (Self::PoolTakesOneMore, 0),
         (Self::StartsAreNotSpaced, 0),
         (Self::PausedTargetStarts, 0),
         (Self::PausedPoolStarts, 0),
         (Self::WorkersTakeOneMore, 1),
         (Self::CancelFreesSlot, 1),
-        (Self::LostConnectionFreesSlot, 0),
+        (Self::LostConnectionFreesSlot, 2),
         (Self::ResultBeforeRequests, 0),
-        (Self::LaunchBeforeMark, 2),
-        (Self::MarkAheadTakenForDurable, 126),
+        (Self::LaunchBeforeMark, 5),
+        (Self::MarkAheadTakenForDurable, 96),
         (Self::LaunchBeforeClaim, 14),
         (Self::ResolveBeforeFence, 4),
         (Self::UnknownRunsAgain, 0),
@@ -105,10 +107,11 @@ impl Bug {
         (Self::RotationForgetsMarks, 0),
         (Self::MarkCountsOnceAnswered, 2),
         (Self::ServerTimeForDeadlines, 0),
-        (Self::UnreachableFreesSlot, 24),
+        (Self::UnreachableFreesSlot, 29),
         (Self::RefusedForgotten, 0),
         (Self::NotificationIgnored, 3),
         (Self::CancelRetried, 0),
+        (Self::RoleForgotten, 0),
         (Self::UnknownTakenForError, 0),
         (Self::OpenWritersIgnored, 408),
         (Self::ReceiptIgnored, 0),
@@ -238,6 +241,7 @@ impl FaultyOrchestrator {
             }
             (Some(Bug::UnknownRunsAgain), Command::Write(event)) => Command::Write(run_again(event)),
             (Some(Bug::CancelRetried), Command::Write(event)) => Command::Write(forget_intention(event)),
+            (Some(Bug::RoleForgotten), Command::Write(event)) => Command::Write(forget_role(event)),
             (Some(Bug::UnknownTakenForError), Command::Write(event)) => Command::Write(know_error(event)),
             (Some(Bug::CancelHitsNextQuery), Command::Cancel { session, task }) => {
                 self.cancel = Some(task);
@@ -375,6 +379,17 @@ fn forget_intention(event: TaskEvent) -> TaskEvent {
         }
         _ => event,
     }
+}
+
+/// The request is written without its role.
+fn forget_role(mut event: TaskEvent) -> TaskEvent {
+    if let Event::Request(request) = &mut event.event {
+        request.requested_by = None;
+    }
+    if let Some(LaunchState::Launched(Some(Intention::Cancel { requested_by, .. }))) = &mut event.launch {
+        *requested_by = None;
+    }
+    event
 }
 
 /// Instead of recording that the outcome is unknown, the write records an error.

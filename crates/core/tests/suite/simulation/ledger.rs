@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{
-    Event, FinishStatus, MonotonicTime, PoolName, Request, Row, RowState, Run, SessionId, Settings, Span, TargetName,
-    TaskEvent, TaskId, Timestamp,
+    Event, FinishStatus, MonotonicTime, PoolName, Request, RoleName, Row, RowState, Run, SessionId, Settings, Span,
+    TargetName, TaskEvent, TaskId, Timestamp,
 };
 
 use super::Violation;
@@ -28,6 +28,8 @@ pub(super) struct Ledger {
     /// Queries that were canceled or terminated; the sessions are the current leader's.
     canceled: BTreeSet<(SessionId, TaskId)>,
     requested: BTreeMap<TaskId, u32>,
+    /// The roles that made these requests.
+    roles: BTreeMap<TaskId, BTreeSet<RoleName>>,
     /// Runs that were claimed, and not recorded, when a leader or a target was lost.
     lost: BTreeSet<(TaskId, Run)>,
     /// Runs at a host that an attempt could not reach.
@@ -140,6 +142,7 @@ impl Ledger {
 
     pub(super) fn note_request(&mut self, task: TaskId, request: &Request) {
         *self.requested.entry(task).or_default() += 1;
+        self.roles.entry(task).or_default().extend(request.requested_by.clone());
         if matches!(request.status, FinishStatus::Paused | FinishStatus::Deferred) {
             *self.reruns.entry(task).or_default() += 1;
         }
@@ -212,6 +215,14 @@ impl Ledger {
         }
         if new.run < old.run {
             return violation("its run went back");
+        }
+        if let Some(role) = &new.ended_by
+            && !self.roles.get(&id).is_some_and(|roles| roles.contains(role) && new.processed.is_some())
+        {
+            return violation("it names a role that made no request for it");
+        }
+        if new.finish_status == Some(FinishStatus::Canceled) && new.ended_by.is_none() {
+            return violation("a request canceled it, whose role it does not name");
         }
         if new.state() == RowState::Finished {
             *self.ends.entry(id).or_default() += 1;

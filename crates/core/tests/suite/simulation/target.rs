@@ -8,6 +8,7 @@ use pgasync_core::{
 };
 
 use super::Violation;
+use super::client::role;
 use super::world::{ScheduledEvent, World};
 use crate::fake_store::StoredTask;
 
@@ -192,7 +193,7 @@ impl World {
         let Some(query_profile) = self.store.tasks.get(&task).map(|stored| stored.query) else { return Ok(()) };
         if let Some(own_request) = query_profile.own_request {
             let duration = (own_request == FinishStatus::Deferred).then(|| Span::seconds(self.random.within(1, 60)));
-            let request = Request { duration, ..Request::finish(own_request) };
+            let request = Request { duration, ..Request::finish(own_request) }.by(role("eve"));
             self.ledger.note_request(task, &request);
             self.ledger.note_own_request(task, run, own_request);
             self.store.request(task, request, self.now);

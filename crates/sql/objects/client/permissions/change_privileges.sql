@@ -17,7 +17,7 @@ declare
     run,check_run,try_to_commit,run_result,
     get_result,forward_get_result,may_read_result,
     roles_of,ambiguous_roles,is_pushed_by,why_task_waits,task_execution_state,interval_pretty,next_time,schedule,schedule_as,unschedule,pause_schedule,resume_schedule,
-    change_schedule_as}';
+    change_schedule_as,error_group}';
   c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server_as,log,tail,tail_once,
     worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,references_secret,leader_exists,
     discover_lanes,pool_limit,is_paused,leader_session,standby_sessions,lane_backlog,read_metrics,waits_for_launch,waits_for_offer,write_off_session,

@@ -89,6 +89,8 @@ comment on function async.waits_for_offer(async.task) is
 comment on function async.discover_lanes() is
   'The lanes, pairs of a pool and a target, with READY tasks. pullable: the tasks have no query, '
   'and clients pull them.';
+comment on function async.error_group(text) is
+  'The group of an error: its SQLSTATE, and its first line, in which # stands for each number.';
 comment on function async.lane_backlog(text, text, bool) is
   'The READY tasks of a lane: their number, counted up to 10000 (more: there are more), the first '
   'one, and when the oldest was pushed.';

@@ -174,7 +174,7 @@ comment on column async.v_failure.finish_status is 'The status with which they e
 comment on column async.v_failure.sqlstate is
   'The SQLSTATE of their error. Null when the error has none.';
 comment on column async.v_failure.message is
-  'The first line of their error, with N for each number.';
+  'The first line of their error, with # for each number.';
 comment on column async.v_failure.tasks is 'The number of tasks.';
 comment on column async.v_failure.first_failed is 'When the first of them ended.';
 comment on column async.v_failure.last_failed is 'When the last of them ended.';
