@@ -58,7 +58,7 @@ fn blocks(page: &str) -> Vec<Block<'_>> {
             };
             blocks.push(Block { line: number + 1, sql: sql.join("\n"), expected });
         }
-        before = line;
+        before = line.trim();
     }
     blocks
 }
@@ -66,7 +66,8 @@ fn blocks(page: &str) -> Vec<Block<'_>> {
 #[test]
 fn blocks_of_sql_are_found_with_their_lines() {
     let page = "text\n```sql\nselect 1;\n```\n<!-- not executed: no server -->\n```sql\nselect 2\n```\n```sh\nls\n```\n\
-                <!-- raises 22012 -->\n```sql\nselect 1/0\n```\n";
+                <!-- raises 22012 -->\n```sql\nselect 1/0\n```\n\
+                \x20\x20<!-- not executed: indented -->\n  ```sql\n  select 3\n  ```\n";
     let block = |line, sql: &str, expected| Block { line, sql: sql.to_owned(), expected };
     assert_eq!(
         blocks(page),
@@ -74,6 +75,7 @@ fn blocks_of_sql_are_found_with_their_lines() {
             block(2, "select 1;", Expected::Succeeds),
             block(6, "select 2", Expected::IsSkipped),
             block(13, "select 1/0", Expected::Raises("22012")),
+            block(17, "  select 3", Expected::IsSkipped),
         ]
     );
 }
@@ -312,7 +314,8 @@ async fn run_start<E: Engine>() {
     let shop = target_with(&[]).await;
     let mut engine = E::attach(&database);
     engine.lead().await;
-    run_page(&database, "start.md", &[("host=localhost dbname=shop", &shop)], 8).await;
+    run_page(&database, "start.md", &[("host=localhost dbname=shop", &shop)], 9).await;
+    database.wait_for("select bool_and(processed is not null) from async.task").await;
     database.assert_holds("select count(*) = 1 from async.task where failed and processing_error like '22012%'").await;
     let said: i64 = shop.session().query_one("select count(*) from hello", &[]).await.expect("it exists").get(0);
     assert_eq!(said, 20);
