@@ -59,7 +59,7 @@ dev_test() {
     PGASYNC_PG_OPTS="$test_settings ${PGASYNC_PG_OPTS:-}" with_cluster "$(default_major)" "${runner[@]}" "$@"
 }
 
-check_parts="style layers package deny test outages attacks counted metrics web fuzz sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts matrix"
+check_parts="style layers package book deny test outages attacks counted metrics web fuzz sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts languages matrix"
 
 # dev_check [PART...]: all parts, or the ones named.
 dev_check() {
@@ -76,6 +76,7 @@ dev_check() {
                 style) check_style ;;
                 layers) check_layers ;;
                 package) check_package ;;
+                book) check_book ;;
                 deny) check_deny ;;
                 fuzz) check_fuzz ;;
                 test) "$root/dev" test ;;
@@ -93,6 +94,7 @@ dev_check() {
                 cuts) check_cuts ;;
                 holds) check_holds ;;
                 hosts) check_hosts ;;
+                languages) check_languages ;;
                 matrix) check_matrix ;;
                 *) die "no such part: $part ($check_parts sql-mutants core-mutants)" ;;
             esac

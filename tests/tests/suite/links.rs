@@ -46,7 +46,7 @@ fn complaint(path: &Path, page: &str, link: &str) -> Option<String> {
 
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    ["", "docs", "docs/decisions"]
+    ["", "docs", "docs/decisions", "docs/languages"]
         .iter()
         .flat_map(|folder| fs::read_dir(root.join(folder)).expect("the folder exists"))
         .map(|entry| entry.expect("the folder is readable").path())

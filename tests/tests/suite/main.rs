@@ -12,6 +12,7 @@ mod conformance;
 mod connections;
 mod counted;
 mod cuts;
+mod documents;
 mod examples;
 mod fuzz;
 mod harness;
