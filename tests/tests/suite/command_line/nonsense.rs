@@ -65,7 +65,13 @@ const fn local_command(
 }
 
 fn cases() -> Vec<Case> {
-    let terminal: Answer = (2, "needs a terminal");
+    let mut cases = cases_of_tasks();
+    cases.extend(cases_of_servers());
+    cases
+}
+
+/// The commands about tasks.
+fn cases_of_tasks() -> Vec<Case> {
     vec![
         task_command(
             "push",
@@ -95,6 +101,15 @@ fn cases() -> Vec<Case> {
             client: (1, "1 skipped"),
             ..task_command("restart", &["1", "--yes"], &[&[], &["x"], &["--status", "bad"]])
         },
+    ]
+}
+
+/// The commands about a server, and those that need none.
+fn cases_of_servers() -> Vec<Case> {
+    let terminal: Answer = (2, "needs a terminal");
+    // With a token it would serve without an end; `web::start` has its other answers.
+    let token: Answer = (2, "the dashboard has no token");
+    vec![
         admin_command("status", &[], &[&["x"], &["-o", "csv"], &["--watch=soon"], &["--watch", "-o", "json"]]),
         Case {
             down: terminal,
@@ -128,6 +143,23 @@ fn cases() -> Vec<Case> {
         },
         Case { client: OWNER_ONLY, stranger: OWNER_ONLY, ..admin_command("migrate", &[], &[&["x"], &["-o", "xml"]]) },
         Case { client: OWNER_ONLY, stranger: OWNER_ONLY, ..admin_command("uninstall", &["--yes"], &[&["x"]]) },
+        Case {
+            down: token,
+            empty: token,
+            stranger: token,
+            client: token,
+            ..admin_command(
+                "web",
+                &["--listen", "0.0.0.0:0"],
+                &[
+                    &["x"],
+                    &["--listen", "nowhere"],
+                    &["--base-path", "jobs"],
+                    &["--trusted-proxy", "moon"],
+                    &["--token-file", "/no/such"],
+                ],
+            )
+        },
         local_command("completions", &["bash"], &[&[], &["basic"]]),
         local_command("man", &["TEMP"], &[&[], &["/no/such/folder"]]),
         local_command("sql", &["all"], &[&[], &["everything"]]),

@@ -26,7 +26,7 @@ impl Dashboard {
     /// # Panics
     /// When it does not start.
     pub(crate) fn start(conninfo: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut process = Command::new("pgasync")
+        let process = Command::new("pgasync")
             .args(["web", "--web-server", conninfo, "--listen", "127.0.0.1:0"])
             .args(arguments)
             .env_remove("PGASYNC_WEB_TOKEN")
@@ -36,7 +36,9 @@ impl Dashboard {
             .stderr(Stdio::piped())
             .spawn()
             .expect("./dev puts pgasync on PATH");
-        let stderr = process.stderr.take().expect("it is piped");
+        // It ends with this value, also if it says no address.
+        let mut dashboard = Self { process, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let stderr = dashboard.process.stderr.take().expect("it is piped");
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
@@ -51,7 +53,8 @@ impl Dashboard {
             let line = lines.recv_timeout(START_PATIENCE).unwrap_or_else(|error| panic!("it does not start: {error}"));
             if let Some((_, place)) = line.split_once("the dashboard is at http://") {
                 let address = place.split('/').next().and_then(|address| address.parse().ok());
-                return Self { process, address: address.unwrap_or_else(|| panic!("no address in {line}")) };
+                dashboard.address = address.unwrap_or_else(|| panic!("no address in {line}"));
+                return dashboard;
             }
             assert!(begin.elapsed() < START_PATIENCE, "it does not start: {line}");
         }
