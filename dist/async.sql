@@ -409,6 +409,19 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0029_client_ended_by.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0029_client_ended_by') then
+    execute $ddl$
+-- The role whose request ended the task. Null for any other end, and a task without it has no byte more.
+alter table async.task add column ended_by text;
+$ddl$;
+    insert into async.migration (migration) values ('0029_client_ended_by');
+  end if;
+end
+$migrate$;
+
 -- common/lock_class
 -- Purpose: the first key of the advisory locks of earlier versions. A leader of such a version asks
 --   for it when it falls asleep, before it notices that the schema was replaced.
@@ -870,7 +883,7 @@ exception
   when sqlstate '2F003' then
     -- dblink lets only a superuser connect without a password.
     raise exception 'the pgasync server cannot be reached: %', sqlerrm
-      using errcode = 'PA003', hint = 'Name a password in async.server(...), and let the server ask for it.';
+      using errcode = 'PA003', hint = 'An administrator names a password in async.server(...), and lets the server ask for it.';
 end
 $function$;
 
@@ -938,6 +951,30 @@ begin
   end loop;
   return v_scope;
 end
+$function$;
+
+-- caller/roles_of
+-- Purpose: the roles whose privileges a role has: itself, and those of which it is a member.
+-- Returns: their names.
+-- Raises: 42704 for an unknown role.
+-- Locks: none.
+create or replace function async.roles_of(in_role name) returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select array(select r.rolname::text from pg_roles r where pg_has_role(in_role, r.oid, 'usage') order by r.rolname)
+$function$;
+
+-- caller/ambiguous_roles
+-- Purpose: the roles whose names read like session_user as current_user in async.task.pushed_by.
+-- Returns: their names.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.ambiguous_roles() returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select array(select r.rolname::text from pg_roles r where r.rolname like '% as %')
 $function$;
 
 -- caller/scope_of
@@ -2164,10 +2201,53 @@ begin
 end
 $procedure$;
 
+-- permissions/revoke_privileges
+-- Purpose: revokes all privileges of a role on the schema and the objects in it.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the catalog rows of the objects on which the role has privileges.
+create or replace function async.revoke_privileges(in_role text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_object text;
+begin
+  for v_object in
+    select distinct o.object
+    from (
+      select 'schema async' as object, n.nspacl as acl from pg_namespace n where n.nspname = 'async'
+      union all
+      select format('%s %s', case c.relkind when 'S' then 'sequence' else 'table' end, c.oid::regclass), c.relacl
+      from pg_class c
+      where c.relnamespace = 'async'::regnamespace and c.relkind in ('r', 'v', 'm', 'S')
+      union all
+      -- What is revoked on a table is revoked on its columns too.
+      select format('table %s', c.oid::regclass), a.attacl
+      from pg_class c
+      join pg_attribute a on a.attrelid = c.oid
+      where c.relnamespace = 'async'::regnamespace and c.relkind in ('r', 'v', 'm')
+      union all
+      select format('routine %s', p.oid::regprocedure), p.proacl from pg_proc p where p.pronamespace = 'async'::regnamespace
+      union all
+      select format('type %s', t.oid::regtype), t.typacl
+      from pg_type t
+      where t.typnamespace = 'async'::regnamespace and t.typacl is not null
+    ) o
+    cross join lateral aclexplode(o.acl) a
+    join pg_roles r on r.oid = a.grantee
+    where r.rolname = in_role
+    order by o.object
+  loop
+    execute format('revoke all on %s from %I', v_object, in_role);
+  end loop;
+end
+$function$;
+
 -- permissions/change_privileges
--- Purpose: grants to a role, or revokes from it, the privileges of a client or an administrator on
---   the installed objects. An installation repeats the grants (async.restore_privileges), so that
---   they include new functions.
+-- Purpose: grants to a role the privileges of a client or an administrator on the installed objects; or
+--   revokes all privileges of the role in the schema, whichever version granted them. An installation
+--   repeats the grants (async.restore_privileges), so that they include new functions.
 -- Returns: nothing.
 -- Raises: PA080 when the role does not exist.
 -- Locks: the catalog rows of the objects whose privileges it changes.
@@ -2183,11 +2263,11 @@ declare
     get_tasks,pull_as,get_tasks_forwarded,wait_for_latch,wait_for,forward_wait_for,await_ends,
     run,check_run,try_to_commit,run_result,
     get_result,forward_get_result,may_read_result,
-    task_execution_state,interval_pretty,next_time,schedule,schedule_as,unschedule,pause_schedule,resume_schedule,
+    roles_of,ambiguous_roles,is_pushed_by,why_task_waits,task_execution_state,interval_pretty,next_time,schedule,schedule_as,unschedule,pause_schedule,resume_schedule,
     change_schedule_as}';
   c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server_as,log,tail,tail_once,
     worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,references_secret,leader_exists,
-    discover_lanes,pool_limit,leader_session,standby_sessions,lane_backlog,read_metrics,waits_for_launch,waits_for_offer,write_off_session,
+    discover_lanes,pool_limit,is_paused,leader_session,standby_sessions,lane_backlog,read_metrics,waits_for_launch,waits_for_offer,write_off_session,
     change_part_as,set_target,retire_target,refuse_configuration,set_pool,set_control,configuration,target_setup}';
   -- Columns that only the owner can read.
   c_secrets constant name[] := '{connection_string,self_connection_string,secret}';
@@ -2196,6 +2276,10 @@ begin
   if not exists (select from pg_roles r where r.rolname = in_role) then
     raise exception 'there is no role %', coalesce(quote_ident(in_role), 'null')
       using errcode = 'PA080', hint = 'Create it first: create role ...';
+  end if;
+  if not in_grant then
+    perform async.revoke_privileges(in_role);
+    return;
   end if;
   for v_statement in
     select format('usage on schema async')
@@ -2221,6 +2305,9 @@ begin
     select 'select on async.v_schedule'
     where to_regclass('async.v_schedule') is not null
     union all
+    select 'select on async.v_my_task'
+    where to_regclass('async.v_my_task') is not null
+    union all
     select 'select on async.caller'
     union all
     select 'select (client_only, version) on async.client_control'
@@ -2238,7 +2325,7 @@ begin
     select 'update (enabled, paused) on async.control'
     where in_level = 'admin' and to_regclass('async.control') is not null
   loop
-    execute format(case when in_grant then 'grant %s to %I' else 'revoke %s from %I' end, v_statement, in_role);
+    execute format('grant %s to %I', v_statement, in_role);
   end loop;
 end
 $function$;
@@ -2303,7 +2390,8 @@ end
 $function$;
 
 -- permissions/revoke_level
--- Purpose: revokes one level of a role. What the other level gives stays.
+-- Purpose: revokes one level of a role: all its privileges in the schema, except those that the other
+--   level gives.
 -- Returns: nothing.
 -- Raises: PA080 when the role does not exist.
 -- Locks: as async.change_privileges; the rows of the role in async.role_grant.
@@ -2341,7 +2429,8 @@ end
 $function$;
 
 -- permissions/revoke_client
--- Purpose: revokes what async.grant_client granted. The privileges of an administrator stay.
+-- Purpose: revokes what async.grant_client granted, and privileges in the schema that were granted to the
+--   role by hand. The privileges of an administrator stay.
 -- Returns: nothing.
 -- Raises: PA080 when the role does not exist.
 -- Locks: as async.change_privileges; the rows of the role in async.role_grant.
@@ -2371,7 +2460,8 @@ end
 $function$;
 
 -- permissions/revoke_admin
--- Purpose: revokes what async.grant_admin granted. What async.grant_client granted stays.
+-- Purpose: revokes what async.grant_admin granted, and privileges in the schema that were granted to the
+--   role by hand. What async.grant_client granted stays.
 -- Returns: nothing.
 -- Raises: PA080 when the role does not exist.
 -- Locks: as async.change_privileges; the rows of the role in async.role_grant.
@@ -2631,6 +2721,9 @@ comment on column async.task.pushed_by is
 comment on column async.task.may_reach_self is
   'False when the task was pushed, or restarted, without a grant on SELF: it is not launched in a '
   'session at this database of a member of the owner. Null otherwise.';
+comment on column async.task.ended_by is
+  'The role whose request ended the task (cancel, finish), by its login: its session_user. Null for '
+  'any other end, such as that of the query, a deadline or the loss of a target.';
 comment on column async.task.retry is
   'The retry policy, as the push copied it: delays in microseconds; what is absent is false, no '
   'jitter, or no growth of the delay. Null without a policy.';
@@ -2775,6 +2868,9 @@ comment on function async.forward_wait_for(bigint[], timestamptz) is
 comment on function async.get_result(bigint) is
   'The result of a task that was pushed with keep_result: one row of async.result, or none.';
 comment on function async.forward_get_result(bigint) is 'async.get_result on a client database.';
+comment on function async.roles_of(name) is 'The roles whose privileges a role has.';
+comment on function async.ambiguous_roles() is
+  'The roles whose names read like two names in async.task.pushed_by.';
 comment on function async.may_read_result(text) is
   'True when the caller may read the results of the tasks that a role has pushed.';
 comment on procedure async.run(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text,

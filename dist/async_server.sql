@@ -1117,6 +1117,50 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0029_ended_by.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0029_ended_by') then
+    execute $ddl$
+-- The role that logged in to the server for the request. Null for one of the engine, and for requests from
+-- before.
+alter table async.request add column requested_by text;
+alter table async.request alter column requested_by set default session_user;
+-- REQUEST: the role that made it; END_*, UNREACHABLE: that of the request of the intention.
+alter type async.event_t add attribute requested_by text;
+-- The role whose request ended the attempt.
+alter table async.attempt add column ended_by text;
+
+-- They return another column, or have another argument.
+drop function if exists async.step_task(async.task, text, async.finish_status_t, text, text, interval, interval,
+  timestamptz);
+drop function if exists async.write_all(bigint[], int[], timestamptz[], interval[], bigint[], int[], timestamptz[],
+  async.event_t[], bool, bool, bigint);
+drop function if exists async.write_events(async.event_t[]);
+drop function if exists async.changed_task_rows();
+drop function if exists async.lead_rows(bigint[]);
+drop function if exists async.set_intention(int, timestamptz, async.finish_status_t, text, interval);
+$ddl$;
+    insert into async.migration (migration) values ('0029_ended_by');
+  end if;
+end
+$migrate$;
+
+-- migrations/0029_paused.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0029_paused') then
+    execute $ddl$
+-- No task of a paused target or pool starts. A state of the operation, which a document that does not name it
+-- leaves as it is.
+alter table async.target add column paused bool not null default false;
+alter table async.concurrency_pool add column paused bool not null default false;
+$ddl$;
+    insert into async.migration (migration) values ('0029_paused');
+  end if;
+end
+$migrate$;
+
 -- migrations/0030_tail.sql
 do $migrate$
 begin
@@ -1419,7 +1463,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'adddf26bf99a9bb3'::text
+  select '401cdc0f3e359bef'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1817,8 +1861,8 @@ $function$;
 --   YIELDED   FINISHED (REQUEST, DEADLINE), READY (a deferral, a pause or a retry)
 --   FINISHED  READY (RESTART), FINISHED (RELEASE)
 --   A task with a policy whose attempt fails is READY again if async.retry_delay gives a delay.
---   attempt counts the failed attempts. ended_as and ended_with are the status and the error of the
---   attempt that async.attempt notes; null for none.
+--   attempt counts the failed attempts. ended_as, ended_with and attempt_ended_by are the status, the
+--   error and the role of the attempt that async.attempt notes; null for none.
 -- Raises: nothing.
 -- Locks: none. (No SET clause: the planner inlines the function into the statements that use it.
 --   The offsets prevent it from copying a computed value into every column.)
@@ -1831,6 +1875,7 @@ create or replace function async.step_task(
   in_known text,
   in_duration interval,
   in_timeout interval,
+  in_requested_by text,
   in_now timestamptz
 ) returns table (
   rejected text,
@@ -1845,8 +1890,10 @@ create or replace function async.step_task(
   eligible_when timestamptz,
   run int,
   attempt int,
+  ended_by text,
   ended_as async.finish_status_t,
-  ended_with text
+  ended_with text,
+  attempt_ended_by text
 ) language sql immutable as $function$
   select
     s.rejected,
@@ -1900,13 +1947,16 @@ create or replace function async.step_task(
       when s.failure is not null then t.attempt + 1
       else t.attempt
     end,
+    case s.next_phase when 'FINISHED' then s.ended_by when 'KEPT' then t.ended_by end,
     case when s.is_noted then s.status end,
-    case when s.is_noted then s.error end
+    case when s.is_noted then s.error end,
+    case when s.is_noted then s.ended_by end
   from (
     select
       r.phase,
       r.status,
       r.error,
+      r.ended_by,
       r.failure,
       r.delay,
       -- A success at the first attempt is not noted.
@@ -2014,6 +2064,12 @@ create or replace function async.step_task(
             when in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then in_known
             else in_message
           end as error,
+          -- A request that did not count has no role.
+          case
+            when in_event = 'END_OK' and in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')
+              or in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then null
+            else in_requested_by
+          end as ended_by,
           -- How the attempt failed. A request beats a retry, except one that says FAILED of a task that
           -- a client works on.
           case
@@ -2054,6 +2110,21 @@ begin
       (select p.max_workers from async.concurrency_pool p where p.concurrency_pool = in_pool),
       (select t.max_concurrency from async.target t where t.target = in_pool),
       (select c.default_concurrency_pool_workers from async.control c)));
+end
+$function$;
+
+-- decide/tasks/is_paused
+-- Purpose: whether a pool or a target is paused, so that no task of theirs starts.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.is_paused(in_pool text, in_target text)
+returns bool language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return exists (select from async.concurrency_pool p where p.concurrency_pool = in_pool and p.paused)
+    or exists (select from async.target t where t.target = in_target and t.paused);
 end
 $function$;
 
@@ -3606,7 +3677,7 @@ begin
   end if;
   if in_event.event in ('END_OK', 'END_ERROR', 'END_UNKNOWN') then
     for v_request in
-      select r.request_id, r.status, r.error_message, r.duration
+      select r.request_id, r.status, r.error_message, r.duration, r.requested_by
       from async.request r
       where r.task_id = in_event.task_id and r.request_id <> all (coalesce(in_event.requests, '{}'))
       order by r.request_id
@@ -3616,13 +3687,14 @@ begin
         v_event.status := v_request.status;
         v_event.message := async.request_message(v_request.status, v_request.error_message);
         v_event.duration := v_request.duration;
+        v_event.requested_by := v_request.requested_by;
         diverged := true;
       end if;
     end loop;
   end if;
   select s.* into v_step
   from async.step_task(becomes, v_event.event, v_event.status, v_event.message, v_event.known, v_event.duration,
-    v_event.timeout, v_event.at) s;
+    v_event.timeout, v_event.requested_by, v_event.at) s;
   if v_step.rejected is not null then
     outcome := 'rejected';
     error := v_step.rejected;
@@ -3630,7 +3702,8 @@ begin
   end if;
   was_tracked := becomes.tracked;
   if v_step.ended_as is not null then
-    noted := row(becomes.task_id, becomes.run, becomes.attempt + 1, becomes.consumed, v_event.at, v_step.ended_as, v_step.ended_with);
+    noted := row(becomes.task_id, becomes.run, becomes.attempt + 1, becomes.consumed, v_event.at, v_step.ended_as,
+      v_step.ended_with, v_step.attempt_ended_by);
   end if;
   settles := in_event.event not in ('CLAIM', 'OFFER', 'TAKE', 'UNREACHABLE', 'RELEASE');
   becomes.consumed := v_step.consumed;
@@ -3644,6 +3717,7 @@ begin
   becomes.eligible_when := v_step.eligible_when;
   becomes.run := v_step.run;
   becomes.attempt := v_step.attempt;
+  becomes.ended_by := v_step.ended_by;
 end
 $function$;
 
@@ -3673,11 +3747,11 @@ begin
       when in_diverged
         or (is_now.consumed, is_now.processed, is_now.yielded, is_now.finish_status, is_now.failed,
             is_now.processing_error, is_now.times_up, is_now.tracked, is_now.eligible_when, is_now.run,
-            is_now.attempt)
+            is_now.attempt, is_now.ended_by)
           is distinct from
           (in_becomes.consumed, in_becomes.processed, in_becomes.yielded, in_becomes.finish_status, in_becomes.failed,
             in_becomes.processing_error, in_becomes.times_up, in_becomes.tracked, in_becomes.eligible_when,
-            in_becomes.run, in_becomes.attempt)
+            in_becomes.run, in_becomes.attempt, in_becomes.ended_by)
         then 'rewritten'
     end);
   if outcome = 'locked' then
@@ -3901,7 +3975,7 @@ begin
     get diagnostics v_rows = row_count;
     if v_rows < cardinality(in_claims) then
       v_left := array(
-        select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null, null)::async.event_t
+        select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null, null, null)::async.event_t
         from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout)
         where not exists (
           select from async.task t
@@ -3935,7 +4009,7 @@ begin
     end if;
     if v_rows < cardinality(in_ends) then
       v_left := v_left || async.write_events_at_once(array(
-        select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null, null)::async.event_t
+        select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null, null, null)::async.event_t
         from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at)
         where not exists (
           select from async.task t
@@ -3991,12 +4065,13 @@ begin
     update async.task t
     set consumed = n.consumed, processed = n.processed, yielded = n.yielded, finish_status = n.finish_status,
         failed = n.failed, processing_error = n.processing_error, times_up = n.times_up, tracked = n.tracked,
-        eligible_when = n.eligible_when, run = n.run, attempt = n.attempt,
+        eligible_when = n.eligible_when, run = n.run, attempt = n.attempt, ended_by = n.ended_by,
         arrived = case when n.consumed is null and n.processed is null and n.yielded is null then txid_current()
           else t.arrived end
     from unnest(in_events) e
     join async.task o on o.task_id = e.task_id
-    cross join lateral async.step_task(o, e.event, e.status, e.message, e.known, e.duration, e.timeout, e.at) n
+    cross join lateral async.step_task(o, e.event, e.status, e.message, e.known, e.duration, e.timeout,
+      e.requested_by, e.at) n
     where t.task_id = e.task_id
       -- Only the row version that the event was decided for.
       and t.ctid = o.ctid
@@ -4006,9 +4081,10 @@ begin
     returning t.task_id, case when o.tracked and t.tracked is not true then coalesce(t.concurrency_pool, t.target) end
       as released,
       case when n.ended_as is not null
-        then row(o.task_id, o.run, o.attempt + 1, o.consumed, e.at, n.ended_as, n.ended_with)::async.attempt end as noted,
+        then row(o.task_id, o.run, o.attempt + 1, o.consumed, e.at, n.ended_as, n.ended_with,
+          n.attempt_ended_by)::async.attempt end as noted,
       case when e.result is not null and (n.processed is not null or n.yielded is not null)
-        then row(e.task_id, e.run, null, null, null, null, null, null, null, null, e.result)::async.event_t end as kept
+        then row(e.task_id, e.run, null, null, null, null, null, null, null, null, e.result, null)::async.event_t end as kept
   )
   select coalesce(array_agg(a.task_id), '{}'), array_agg(a.released) filter (where a.released is not null),
     array_agg(a.noted) filter (where a.noted is distinct from null),
@@ -4016,7 +4092,8 @@ begin
   into v_applied, v_released, v_noted, v_kept
   from applied a;
   if v_noted is not null then
-    insert into async.attempt (task_id, run, attempt, began, ended, status, error) select * from unnest(v_noted);
+    insert into async.attempt (task_id, run, attempt, began, ended, status, error, ended_by)
+    select * from unnest(v_noted);
   end if;
   if v_kept is not null then
     perform async.write_results(v_kept);
@@ -4060,10 +4137,10 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return array(
-      select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null, null)::async.event_t
+      select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null, null, null)::async.event_t
       from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout))
     || array(
-      select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null, null)::async.event_t
+      select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null, null, null)::async.event_t
       from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at))
     || coalesce(in_events, '{}');
 end
@@ -4164,14 +4241,15 @@ begin
         tracked = case when v_next.settles and (v_next.becomes).processed is not null then t.tracked
           else (v_next.becomes).tracked end,
         eligible_when = (v_next.becomes).eligible_when, run = (v_next.becomes).run,
-        attempt = (v_next.becomes).attempt,
+        attempt = (v_next.becomes).attempt, ended_by = (v_next.becomes).ended_by,
         arrived = case
           when (v_next.becomes).consumed is null and (v_next.becomes).processed is null
             and (v_next.becomes).yielded is null
           then pg_catalog.txid_current() else t.arrived end
     where t.task_id operator(pg_catalog.=) in_event.task_id;
     if (v_next.noted).task_id is not null then
-      insert into async.attempt (task_id, run, attempt, began, ended, status, error) select (v_next.noted).*;
+      insert into async.attempt (task_id, run, attempt, began, ended, status, error, ended_by)
+      select (v_next.noted).*;
     end if;
     -- A trigger may have yielded the completion, or finished the task with another status.
     if v_next.settles then
@@ -4218,7 +4296,7 @@ create or replace function async.write_all(
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
   processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
-  attempt int
+  attempt int, ended_by text
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -4294,6 +4372,7 @@ begin
     eligible_when := (v_row.is_now).eligible_when;
     row_run := (v_row.is_now).run;
     attempt := coalesce((v_row.is_now).attempt, 0);
+    ended_by := (v_row.is_now).ended_by;
     return next;
   end loop;
   -- One call for two functions: a busy leader asks for its triggers with every batch.
@@ -4314,7 +4393,7 @@ returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
   processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
-  attempt int
+  attempt int, ended_by text
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -4429,7 +4508,7 @@ begin
     select row(t.task_id, null, 'REQUEST', clock_timestamp(),
       coalesce(_status,
         case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t),
-      v_message, null, _duration, null, null, null)::async.event_t
+      v_message, null, _duration, null, null, null, session_user)::async.event_t
     from async.task t
     where t.task_id = any (_task_ids)
       and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null)
@@ -4612,11 +4691,13 @@ as $function$
     ('target', 'receipts', 'bool'),
     ('target', 'tags', 'tags'),
     ('target', 'default_retry', 'name'),
+    ('target', 'paused', 'bool'),
     ('target', 'retired', 'bool'),
     ('concurrency_pool', 'concurrency_pool', 'name'),
     ('concurrency_pool', 'max_workers', 'size'),
     ('concurrency_pool', 'starts_max', 'size'),
     ('concurrency_pool', 'interval', 'timeout'),
+    ('concurrency_pool', 'paused', 'bool'),
     ('concurrency_pool', 'retired', 'bool'),
     ('retry_policy', 'retry_policy', 'policy name'),
     ('retry_policy', 'max_attempts', 'attempts'),
@@ -5110,21 +5191,22 @@ begin
     receipts = coalesce(e.receipts, t.receipts),
     tags = coalesce(e.tags, t.tags),
     default_retry = coalesce(e.default_retry, t.default_retry),
+    paused = coalesce(e.paused, t.paused),
     retired = coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
-    session_reset bool, receipts bool, tags text[], default_retry text, retired bool)
+    session_reset bool, receipts bool, tags text[], default_retry text, paused bool, retired bool)
   where t.target = e.target;
 
   insert into async.target (target, max_concurrency, connection_string, asynchronous_finish, default_timeout,
-    max_sessions, concurrency_track_yielded, session_reset, receipts, tags, default_retry, retired)
+    max_sessions, concurrency_track_yielded, session_reset, receipts, tags, default_retry, paused, retired)
   select e.target, coalesce(e.max_workers, e.max_concurrency, 8), e.connection_string,
     coalesce(e.asynchronous_finish, false), e.default_timeout, e.max_sessions,
     coalesce(e.concurrency_track_yielded, false), coalesce(e.session_reset, true), coalesce(e.receipts, false),
-    coalesce(e.tags, '{}'), e.default_retry, coalesce(e.retired, false)
+    coalesce(e.tags, '{}'), e.default_retry, coalesce(e.paused, false), coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
-    session_reset bool, receipts bool, tags text[], default_retry text, retired bool)
+    session_reset bool, receipts bool, tags text[], default_retry text, paused bool, retired bool)
   where not exists (select from async.target t where t.target = e.target);
 
   with retired as (
@@ -5177,15 +5259,17 @@ begin
     max_workers = coalesce(e.max_workers, p.max_workers),
     starts_max = coalesce(e.starts_max, p.starts_max),
     interval = coalesce(e.interval, p.interval),
+    paused = coalesce(e.paused, p.paused),
     retired = coalesce(e.retired, false)
   from jsonb_to_recordset(in_pools)
-    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
+    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, paused bool, retired bool)
   where p.concurrency_pool = e.concurrency_pool;
 
-  insert into async.concurrency_pool (concurrency_pool, max_workers, starts_max, interval, retired)
-  select e.concurrency_pool, e.max_workers, coalesce(e.starts_max, 0), e.interval, coalesce(e.retired, false)
+  insert into async.concurrency_pool (concurrency_pool, max_workers, starts_max, interval, paused, retired)
+  select e.concurrency_pool, e.max_workers, coalesce(e.starts_max, 0), e.interval,
+    coalesce(e.paused, false), coalesce(e.retired, false)
   from jsonb_to_recordset(in_pools)
-    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
+    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, paused bool, retired bool)
   where not exists (select from async.concurrency_pool p where p.concurrency_pool = e.concurrency_pool);
 
   with retired as (
@@ -5533,7 +5617,8 @@ $function$;
 -- configure/configuration
 -- Purpose: the present configuration, as a document that async.configure takes. Passwords are masked, so
 --   a connection string with a password has to be left out, or completed, before the document is given
---   back. Settings without a value are left out.
+--   back. Settings without a value are left out, and
+--   paused where it is false: a document that does not name it leaves it as it is.
 -- Returns: an object with the five sections. Schedules that async.schedule made are no part of it.
 -- Raises: nothing. Locks: none.
 create or replace function async.configuration() returns jsonb
@@ -5548,12 +5633,14 @@ as $function$
       from async.control c),
     'targets', (
       select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('target', to_jsonb(t)
-        || jsonb_build_object('connection_string', async.mask_connection_string(t.connection_string))))
+        || jsonb_build_object('connection_string', async.mask_connection_string(t.connection_string),
+          'paused', nullif(t.paused, false))))
         order by t.target), '[]')
       from async.target t
       where t.target <> (select c.self_target from async.control c)),
     'concurrency_pools', (
-      select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('concurrency_pool', to_jsonb(p)))
+      select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('concurrency_pool', to_jsonb(p)
+        || jsonb_build_object('paused', nullif(p.paused, false))))
         order by p.concurrency_pool), '[]')
       from async.concurrency_pool p),
     'retry_policies', (
@@ -5738,6 +5825,23 @@ begin
 end
 $function$;
 
+-- clients/hint_of_targets
+-- Purpose: the hint of an error about an unknown target, for the role that called. Only administrators
+--   may make and list targets.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.hint_of_targets(in_caller name) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select case
+    when has_function_privilege(in_caller, 'async.configure(jsonb)', 'execute')
+      then 'async.set_target adds targets; async.v_target lists them.'
+    else 'An administrator adds targets.'
+  end
+$function$;
+
 -- clients/prepare_push
 -- Purpose: checks the pushed elements and computes their rows. In the leader session (triggers,
 --   routines) an element without a target is skipped with a warning. in_retries names the retry policy
@@ -5837,10 +5941,10 @@ begin
           using errcode = 'PA01B', hint = format('It may have %s bytes.', async.name_bytes_max());
       elsif v_target.target is null then
         raise exception 'task %: there is no target %', out_position, quote_literal(v_task.target)
-          using errcode = 'PA011', hint = 'async.configure makes targets; async.v_target lists them.';
+          using errcode = 'PA011', hint = async.hint_of_targets(in_caller);
       elsif v_target.retired then
         raise exception 'task %: the target % is retired', out_position, quote_literal(v_task.target)
-          using errcode = 'PA012', hint = 'The last configuration left it out. Configure it again, or name another.';
+          using errcode = 'PA012', hint = 'The last configuration left it out. An administrator configures it again; or name another.';
       end if;
       -- Most targets are granted plainly. The function is slow, and says what is wrong.
       if (v_everywhere
@@ -5867,7 +5971,7 @@ begin
           using errcode = 'PA01B', hint = format('It may have %s bytes.', async.name_bytes_max());
       elsif not v_pool_is_known then
         raise exception 'task %: the concurrency pool % is retired', out_position, quote_literal(v_task.concurrency_pool)
-          using errcode = 'PA013', hint = 'The last configuration left it out. Configure it again, or name another.';
+          using errcode = 'PA013', hint = 'The last configuration left it out. An administrator configures it again; or name another.';
       end if;
       v_pool_given := v_task.concurrency_pool;
     end if;
@@ -5877,7 +5981,7 @@ begin
       v_retry := async.copy_retry_policy(v_retry_name);
       if v_retry is null and v_retry_name <> 'none' then
         raise exception 'task %: there is no retry policy %', out_position, quote_literal(v_retry_name)
-          using errcode = 'PA01I', hint = 'async.configure makes retry policies; none stands for no policy.';
+          using errcode = 'PA01I', hint = 'An administrator makes retry policies with async.configure. The name none stands for no policy.';
       end if;
       v_retry_given := v_retry_name;
     end if;
@@ -6281,6 +6385,8 @@ declare
   c_at_once constant int := 1000;
   v_ids bigint[];
   v_first int := 1;
+  -- A schedule is fired by the leader.
+  v_role constant text := case when not async.is_leader() then session_user end;
 begin
   v_ids := array(
     select t.task_id from async.task t
@@ -6291,7 +6397,7 @@ begin
   while v_first <= cardinality(v_ids) loop
     perform from async.write_now(array(
       select row(i, null, 'REQUEST', clock_timestamp(), 'CANCELED', 'replaced by a task with the same unique key',
-        null, null, null, null, null)::async.event_t
+        null, null, null, null, null, v_role)::async.event_t
       from unnest(v_ids[v_first : v_first + c_at_once - 1]) i));
     v_first := v_first + c_at_once;
   end loop;
@@ -6574,7 +6680,7 @@ begin
   begin
     while v_first <= cardinality(v_ids) loop
       perform from async.write_now(array(
-        select row(i, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null, null)::async.event_t
+        select row(i, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null, null, null)::async.event_t
         from unnest(v_ids[v_first : v_first + c_at_once - 1]) i));
       v_first := v_first + c_at_once;
     end loop;
@@ -6630,7 +6736,7 @@ begin
         case when v_target.target is null then 'there is none of that name'
           when v_target.retired then 'it is retired'
           else 'it does not finish asynchronously' end
-      using errcode = 'PA040', hint = 'Configure it with asynchronous_finish, and push tasks without a query.';
+      using errcode = 'PA040', hint = 'An administrator configures it with asynchronous_finish. Then push tasks without a query.';
   end if;
   perform async.wake_leader();
   loop
@@ -6644,13 +6750,13 @@ begin
     v_held := array(
       select t.task_id from async.task t where t.task_id = any (v_offers) order by t.task_id
       for no key update skip locked);
-    select array_agg(row(t.task_id, null, 'TAKE', n.now, null, null, null, null, o.timeout, null, null)::async.event_t
+    select array_agg(row(t.task_id, null, 'TAKE', n.now, null, null, null, null, o.timeout, null, null, null)::async.event_t
       order by t.priority, t.entered, t.task_id)
     into v_events
     from async.offer o
     join async.task t on t.task_id = o.task_id
     cross join (select clock_timestamp() as now offset 0) n
-    cross join lateral async.step_task(t, 'TAKE', null, null, null, null, o.timeout, n.now) s
+    cross join lateral async.step_task(t, 'TAKE', null, null, null, null, o.timeout, null, n.now) s
     where o.task_id = any (v_held) and s.rejected is null;
     -- Deletes offers of tasks that are no longer READY (finished or deleted by hand, overdue).
     delete from async.offer o
@@ -6837,7 +6943,7 @@ begin
   while (select s.last_value from async.latch_served s) < v_mine loop
     if not async.leader_exists() then
       raise exception 'no orchestrator is running'
-        using errcode = 'PA050', hint = 'Start one: call async.main(), or pgasync run.';
+        using errcode = 'PA050', hint = 'The owner of the schema starts one: call async.main(), or pgasync run.';
     end if;
     perform pg_sleep(v_pause_seconds);
     v_pause_seconds := least(v_pause_seconds * 2, c_pause_seconds_max);
@@ -6925,7 +7031,7 @@ begin
   limit 1;
   if not found then
     raise exception 'there is no target %', coalesce(quote_literal(_target), 'null')
-      using errcode = 'PA011', hint = 'async.configure makes targets; async.v_target lists them.';
+      using errcode = 'PA011', hint = 'async.set_target adds targets; async.v_target lists them.';
   end if;
   v_role := async.parse_conninfo(v_target.connection_string) ->> 'user';
   return format(c_setup, async.visible_text(v_target.target),
@@ -9657,6 +9763,8 @@ begin
     intention async.finish_status_t,
     intention_error text,
     intention_duration interval,
+    -- The role whose request it is.
+    intention_by text,
     cancel_at timestamptz,
     cancels int not null default 0,
     request_ids bigint[] not null default '{}',
@@ -9675,6 +9783,8 @@ begin
     spacing interval,
     started_at timestamptz not null default '-infinity',
     offered bool not null default false,
+    -- No task of it starts.
+    paused bool not null default false,
     -- No offers before this time, after offers were withdrawn in favor of queries.
     offers_held_until timestamptz not null default '-infinity'
   ) with (fillfactor = 30);
@@ -9710,6 +9820,8 @@ begin
     session_reset bool not null,
     max_concurrency int not null,
     max_sessions int,
+    -- No task of it starts, and none fails because it is down.
+    paused bool not null default false,
     configured bool not null default true,
     health text not null default 'unknown',
     fresh bool not null default true,
@@ -10189,7 +10301,7 @@ begin
   set state = case when s.state = 'empty' then 'empty' when s.cleaning then 'cleaning' else 'idle' end,
       since = clock_timestamp(),
       task_id = null, run = null, pool = null, sent = null, outcome = null, error = null, result = null, recorded = false,
-      intention = null, intention_error = null, intention_duration = null, cancel_at = null, cancels = 0,
+      intention = null, intention_error = null, intention_duration = null, intention_by = null, cancel_at = null, cancels = 0,
       request_ids = '{}', result_read = false, uncertain = false, broken_at = null, unreachable = false, spent = false, retry_at = '-infinity', tries = 0
   where s.worker = any (in_workers);
 end
@@ -10503,16 +10615,17 @@ begin
     return;
   end if;
   update pg_temp.leader_pool p
-  set max_workers = l.max_workers, spacing = l.spacing
+  set max_workers = l.max_workers, spacing = l.spacing, paused = l.paused
   from (
     select i.pool, coalesce(n.max_workers, t.max_concurrency, c.default_concurrency_pool_workers) as max_workers,
-      n.interval / nullif(n.starts_max, 0) as spacing
+      n.interval / nullif(n.starts_max, 0) as spacing, coalesce(n.paused, false) as paused
     from pg_temp.leader_pool i
     cross join async.control c
     left join async.concurrency_pool n on n.concurrency_pool = i.pool
     left join async.target t on t.target = i.pool
   ) l
-  where l.pool = p.pool and (l.max_workers <> p.max_workers or l.spacing is distinct from p.spacing);
+  where l.pool = p.pool
+    and (l.max_workers <> p.max_workers or l.spacing is distinct from p.spacing or l.paused <> p.paused);
   perform async.note_done('pool_limits', v_began + c_share * (clock_timestamp() - v_began));
 end
 $function$;
@@ -10587,20 +10700,26 @@ begin
       session_reset = t.session_reset,
       max_concurrency = t.max_concurrency,
       max_sessions = t.max_sessions,
+      paused = t.paused,
       configured = true,
       health = case when o.connection_string is distinct from t.connection_string then 'unknown' else o.health end,
       fresh = o.fresh or o.connection_string is distinct from t.connection_string,
       failures = case when o.connection_string is distinct from t.connection_string then 0 else o.failures end,
-      down_since = case when o.connection_string is not distinct from t.connection_string then o.down_since end
+      -- The tasks of a target that was paused have not waited for it.
+      down_since = case when o.connection_string is distinct from t.connection_string then null
+        when o.paused and not t.paused and o.down_since is not null then clock_timestamp()
+        else o.down_since end,
+      retry_at = case when o.paused and not t.paused then '-infinity' else o.retry_at end
   from async.target t
   where t.target = o.target
-    and (o.connection_string, o.default_timeout, o.session_reset, o.max_concurrency, o.max_sessions, o.configured)
+    and (o.connection_string, o.default_timeout, o.session_reset, o.max_concurrency, o.max_sessions, o.paused,
+        o.configured)
       is distinct from
-      (t.connection_string, t.default_timeout, t.session_reset, t.max_concurrency, t.max_sessions, true);
+      (t.connection_string, t.default_timeout, t.session_reset, t.max_concurrency, t.max_sessions, t.paused, true);
   insert into pg_temp.leader_target (target, connection_string, default_timeout, session_reset, max_concurrency,
-    max_sessions, health, fresh, met_at, retry_at)
+    max_sessions, paused, health, fresh, met_at, retry_at)
   select t.target, t.connection_string, t.default_timeout, t.session_reset, t.max_concurrency, t.max_sessions,
-    'unknown', true, null, clock_timestamp()
+    t.paused, 'unknown', true, null, clock_timestamp()
   from async.target t
   where not exists (select from pg_temp.leader_target o where o.target = t.target);
   -- Of the sessions above a lower limit, the idle ones are closed at once.
@@ -10640,8 +10759,9 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $function$
 begin
-  insert into pg_temp.leader_pool as p (pool, max_workers, spacing, started_at, taken)
-  select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since, n.taken
+  insert into pg_temp.leader_pool as p (pool, max_workers, spacing, started_at, paused, taken)
+  select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since,
+    async.is_paused(n.pool, null), n.taken
   from pg_temp.leader_state s cross join (
     select i.pool, count(*)::int as taken
     from (
@@ -10797,14 +10917,15 @@ $function$;
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.set_intention(
-  in_worker int, in_now timestamptz, in_status async.finish_status_t, in_error text, in_duration interval
+  in_worker int, in_now timestamptz, in_status async.finish_status_t, in_error text, in_duration interval,
+  in_requested_by text
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
   update pg_temp.leader_worker s
-  set intention = in_status, intention_error = in_error, intention_duration = in_duration,
+  set intention = in_status, intention_error = in_error, intention_duration = in_duration, intention_by = in_requested_by,
       cancel_at = least(s.cancel_at,
         in_now + case when in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED') then interval '0' else interval '5 seconds' end)
   where s.worker = in_worker and async.intention_replaces(s.intention, s.intention_error, in_status);
@@ -10838,14 +10959,15 @@ begin
   -- Requests for running queries are kept until the outcome is recorded, so that they survive this
   -- leader.
   for v_request in
-    select r.request_id, r.status, r.error_message, r.duration, s.worker, s.intention
+    select r.request_id, r.status, r.error_message, r.duration, r.requested_by, s.worker
     from pg_temp.leader_worker s
     join async.request r on r.task_id = s.task_id
     where s.state in ('claimed', 'running', 'ended', 'lost') and r.request_id <> all (s.request_ids)
     order by r.request_id
   loop
     perform async.set_intention(v_request.worker, in_now, v_request.status,
-      async.request_message(v_request.status, v_request.error_message), v_request.duration);
+      async.request_message(v_request.status, v_request.error_message), v_request.duration,
+      v_request.requested_by);
     update pg_temp.leader_worker s set request_ids = s.request_ids || v_request.request_id
     where s.worker = v_request.worker;
     v_dealt := v_dealt + 1;
@@ -10854,7 +10976,7 @@ begin
   -- Of the other requests, the oldest of each task.
   v_events := array(
     select row(n.task_id, null, 'REQUEST', in_now, n.status, n.error_message, null, n.duration, null,
-      array[n.request_id], null)::async.event_t
+      array[n.request_id], null, n.requested_by)::async.event_t
     from (
       select distinct on (r.task_id) r.*
       from (
@@ -10909,7 +11031,7 @@ begin
     return 0;
   end if;
 
-  perform async.set_intention(s.worker, in_now, 'TIMED_OUT', null, null)
+  perform async.set_intention(s.worker, in_now, 'TIMED_OUT', null, null, null)
   from pg_temp.leader_worker s
   where s.task_id = any (v_due) and s.state in ('running', 'lost') and s.intention is null;
   -- The request stays, but the grace period of the query is over.
@@ -10921,10 +11043,10 @@ begin
     select case
       when s.worker is not null then row(i.task_id, s.run, 'UNREACHABLE', in_now, null,
         case s.intention when 'TIMED_OUT' then s.intention_error end, s.error, null, null, s.request_ids,
-        null)::async.event_t
+        null, case s.intention when 'TIMED_OUT' then s.intention_by end)::async.event_t
       when o.task_id is not null then row(i.task_id, o.run, 'UNREACHABLE', in_now, null, null,
-        'outcome unknown: the orchestrator was lost while the query ran', null, null, null, null)::async.event_t
-      else row(i.task_id, null, 'DEADLINE', in_now, null, null, null, null, null, null, null)::async.event_t
+        'outcome unknown: the orchestrator was lost while the query ran', null, null, null, null, null)::async.event_t
+      else row(i.task_id, null, 'DEADLINE', in_now, null, null, null, null, null, null, null, null)::async.event_t
     end
     from unnest(v_due) i(task_id)
     left join pg_temp.leader_worker s on s.task_id = i.task_id
@@ -10988,7 +11110,8 @@ begin
           when s.outcome = 'unsent' and s.intention is null then 'GIVE_BACK' else 'END_ERROR' end,
         in_now, s.intention, s.intention_error, s.error, s.intention_duration, s.timeout, s.request_ids,
         case when s.outcome = 'ok' and s.sent = 'kept' and not s.recorded then coalesce(s.result,
-          '{"error": "the orchestrator was interrupted, or the target answered nothing"}') end)::async.event_t)
+          '{"error": "the orchestrator was interrupted, or the target answered nothing"}') end,
+        s.intention_by)::async.event_t)
       filter (where not s.plain)
   into v_workers, v_ids, v_pools, v_ends, v_end_runs, v_events
   from (
@@ -11057,7 +11180,7 @@ begin
   end if;
   select count(*) filter (where w.backs_off) into v_backing_off
   from async.leader_write(in_now, null, null, null, null, null, array(
-    select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null, null)::async.event_t
+    select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null, null, null)::async.event_t
     from unnest(v_ids) i)) w;
   return cardinality(v_ids) - v_backing_off;
 end
@@ -11158,6 +11281,7 @@ begin
       v_event.status := v_request.status;
       v_event.message := async.request_message(v_request.status, v_request.error_message);
       v_event.duration := v_request.duration;
+      v_event.requested_by := v_request.requested_by;
     end if;
   end loop;
   return v_event;
@@ -11218,8 +11342,8 @@ begin
   set after_priority = excluded.after_priority, after_entered = excluded.after_entered, after_id = excluded.after_id,
       exhausted = false;
   if found then
-    insert into pg_temp.leader_pool (pool, max_workers, spacing, started_at)
-    select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since
+    insert into pg_temp.leader_pool (pool, max_workers, spacing, started_at, paused)
+    select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since, async.is_paused(n.pool, null)
     from (select distinct f.pool from unnest(in_fronts) f) n
     cross join pg_temp.leader_state s
     left join pg_temp.leader_pool p on p.pool = n.pool
@@ -11299,8 +11423,8 @@ $function$;
 
 -- leader/memory/claimable_lanes
 -- Purpose: the lanes of which the leader may claim or offer a task now, at most in_max of them, in the
---   order of their positions: those with a free pool slot, and whose pool may start a task now, whose
---   target can run it. in_pools has the
+--   order of their positions: those with a free pool slot, whose pool may start a task now, and whose
+--   target can run it. Paused pools and targets have none. in_pools has the
 --   pools of the tasks that were chosen in this cycle already, and the other arguments are those of
 --   async.claimable_targets. The cost grows with the lanes that are read: the returned ones, and those
 --   before them whose pool is full or whose target runs nothing.
@@ -11346,7 +11470,7 @@ begin
           else 1 end as free
       from pg_temp.leader_lane l
       join pg_temp.leader_pool p on p.pool = l.pool
-      where not l.exhausted
+      where not l.exhausted and not p.paused
         and l.target = any (case when l.pullable then v_targets.targets else v_targets.running end)
         and (not l.pullable or p.offers_held_until <= in_now)
         and p.taken + cardinality(array_positions(in_pools, l.pool)) < p.max_workers
@@ -11367,7 +11491,7 @@ $function$;
 --   cycle already. Targets in in_closed take nothing. Without in_strict, a target takes no more tasks
 --   than it has idle sessions, if a further session would take the place of a session at another
 --   target.
--- Returns: all targets, each with its default timeout and the number of tasks that it takes (null: no
+-- Returns: all targets that are not paused, each with its default timeout and the number of tasks that it takes (null: no
 --   limit of its own), and in running those at which a task can run.
 -- Raises: nothing.
 -- Locks: none.
@@ -11419,6 +11543,7 @@ begin
         where s.state <> 'empty'
         group by s.target
       ) i on i.target = t.target
+      where not t.paused
     ) a
     left join (
       select n.target, count(*)::int as tasks from unnest(in_targets) n(target) group by n.target
@@ -11460,7 +11585,7 @@ $function$;
 
 -- leader/memory/lanes_of_lost_targets
 -- Purpose: the lanes whose tasks have to fail because their target is deleted (unknown), or has been
---   down for longer than target_patience.
+--   down for longer than target_patience and is not paused.
 -- Returns: the lanes, with the error of their target.
 -- Raises: nothing.
 -- Locks: none.
@@ -11481,7 +11606,7 @@ begin
   left join pg_temp.leader_target t on t.target = l.target
   where not l.exhausted and not l.pullable
     and (g.target is null
-      or t.health <> 'ok' and t.down_since <= in_now - c.target_patience
+      or t.health <> 'ok' and not t.paused and t.down_since <= in_now - c.target_patience
         and not async.references_secret(t.connection_string)
         and not exists (select from pg_temp.leader_worker s
           where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')));
@@ -11882,7 +12007,7 @@ declare
 begin
   v_events := array(
     select row(r.task_id, null, 'OFFER', in_now, null, null, null, null, coalesce(g.default_timeout, c.default_timeout),
-      null, null)::async.event_t
+      null, null, null)::async.event_t
     from async.lead_rows(in_ids) r
     left join async.target g on g.target = r.target
     cross join async.control c);
@@ -11900,8 +12025,8 @@ end
 $function$;
 
 -- leader/stages/yield_offers
--- Purpose: withdraws offers that no client takes: in a full pool with waiting queries, those older
---   than one second. The pool then makes no offers for two seconds. Notes the starts of offered tasks
+-- Purpose: withdraws offers: all of a paused pool or target; and in a full pool with waiting queries,
+--   those that no client has taken for one second. The pool then makes no offers for two seconds. Notes the starts of offered tasks
 --   in pools that limit them; a withdrawn offer counts, too.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -11915,7 +12040,20 @@ declare
   v_ids bigint[];
   v_pools text[];
   v_kept bigint[];
+  v_paused bigint[];
 begin
+  v_paused := array(
+    select o.task_id
+    from async.offer o
+    left join pg_temp.leader_pool p on p.pool = o.pool
+    left join pg_temp.leader_target t on t.target = o.target
+    where (p.paused or t.paused)
+      and not exists (select from pg_temp.leader_backoff k where k.task_id = o.task_id and k.until > in_now));
+  if v_paused <> '{}' then
+    perform from async.leader_write(in_now, null, null, null, null, null, array(
+      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null, null, null)::async.event_t
+      from unnest(v_paused) i));
+  end if;
   if (select s.limits_starts from pg_temp.leader_state s) then
     update pg_temp.leader_pool p
     set offered = n.offers, started_at = case when n.offers then p.started_at else in_now end
@@ -11929,7 +12067,7 @@ begin
   select array_agg(o.task_id), array_agg(o.pool) into v_ids, v_pools
   from async.offer o
   join pg_temp.leader_pool p on p.pool = o.pool
-  where p.taken >= p.max_workers and o.offered < in_now - interval '1 second'
+  where not p.paused and p.taken >= p.max_workers and o.offered < in_now - interval '1 second'
     and not exists (select from pg_temp.leader_backoff k where k.task_id = o.task_id and k.until > in_now)
     and exists (select from pg_temp.leader_lane l
       where l.pool = o.pool and not l.pullable and not l.exhausted);
@@ -11939,7 +12077,7 @@ begin
   v_kept := array(
     select w.task_id
     from async.leader_write(in_now, null, null, null, null, null, array(
-      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null, null)::async.event_t
+      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null, null, null)::async.event_t
       from unnest(v_ids) i)) w);
   update pg_temp.leader_pool p set offers_held_until = in_now + c_hold
   where p.pool in (
@@ -12187,7 +12325,7 @@ begin
       select row(i, null, case when v_lane.unknown then 'REQUEST' else 'GIVE_UP' end, in_now, 'FAILED',
         case when v_lane.unknown then format('target "%s" does not exist', v_lane.target)
           else format('target "%s" could not be reached for %s: %s', v_lane.target, v_lane.target_patience,
-            v_lane.last_error) end, null, null, null, null, null)::async.event_t
+            v_lane.last_error) end, null, null, null, null, null, null)::async.event_t
       from unnest(v_ids) i));
     v_failed := v_failed + cardinality(v_ids);
   end loop;
@@ -12900,8 +13038,8 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 as $function$
 begin
-  insert into async.request (task_id, status, error_message)
-  select t.task_id, 'CANCELED', format('canceled: the schedule %L fires again', in_schedule)
+  insert into async.request (task_id, status, error_message, requested_by)
+  select t.task_id, 'CANCELED', format('canceled: the schedule %L fires again', in_schedule), null
   from async.task t
   where t.schedule = in_schedule and t.target = in_target and t.schedule is not null and t.processed is null
     and not exists (select from async.request r where r.task_id = t.task_id and r.status = 'CANCELED')
@@ -13268,7 +13406,7 @@ begin
       format('It may have %s bytes.', async.name_bytes_max()));
   elsif btrim(coalesce(s.target, ''), E' \t\n\r\f\x0b') in ('', 'tag:') then
     perform async.refuse_schedule_option(in_path, 'target', format('must name a target or tag:NAME, not %s',
-      coalesce(quote_literal(s.target), 'null')), 'async.v_target lists the targets and their tags.');
+      coalesce(quote_literal(s.target), 'null')), async.hint_of_targets(in_caller));
   elsif octet_length(s.target) > async.name_bytes_max() then
     perform async.refuse_schedule_option(in_path, 'target', format('is too long (%s bytes)', octet_length(s.target)),
       format('It may have %s bytes.', async.name_bytes_max()));
@@ -14342,7 +14480,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  perform async.set_intention(s.worker, clock_timestamp(), 'PAUSED', null, null)
+  perform async.set_intention(s.worker, clock_timestamp(), 'PAUSED', null, null, null)
   from pg_temp.leader_worker s where s.state = 'running' and s.intention is null;
   return (select count(*)::int from pg_temp.leader_worker s where s.state in ('claimed', 'running', 'ended'));
 end
@@ -14692,7 +14830,7 @@ returns table (
   asynchronous_finish bool, track_yielded bool, manual_timeout interval, consumed timestamptz,
   processed timestamptz, yielded timestamptz, finish_status text, failed bool, processing_error text,
   times_up timestamptz, tracked bool, eligible_when timestamptz, run int, text_bytes int,
-  run_at timestamptz, expires_at timestamptz, attempt int, retry text, receipt bool
+  run_at timestamptz, expires_at timestamptz, attempt int, retry text, receipt bool, ended_by text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -14707,7 +14845,7 @@ begin
     coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.consumed,
     t.processed, t.yielded, t.finish_status::text, t.failed, t.processing_error,
     t.times_up, t.tracked, t.eligible_when, t.run, coalesce(octet_length(t.query), 0), t.run_at, t.expires_at,
-    coalesce(t.attempt, 0), t.retry::text, coalesce(t.receipt, false)
+    coalesce(t.attempt, 0), t.retry::text, coalesce(t.receipt, false), t.ended_by
   from async.task t
   where t.task_id = any (in_ids);
 end
@@ -15057,7 +15195,7 @@ begin
     select array_agg(w.task_id), array_agg(coalesce(w.error, 'another transaction holds the row'))
     into out_failed, out_errors
     from async.write_all(null, null, null, null, null, null, null, array(
-        select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null, null)::async.event_t
+        select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null, null, null)::async.event_t
           from unnest(v_ids) i),
       true) w
     where w.outcome in ('failed', 'locked');
@@ -15632,7 +15770,7 @@ returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
   processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
-  attempt int
+  attempt int, ended_by text
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -15647,7 +15785,7 @@ begin
   v_ids := async.take_changed_tasks();
   return query
     select i.task_id, null::int, null::text, 'touched'::text, null::text, r.consumed, r.processed, r.yielded,
-      r.finish_status, r.failed, r.processing_error, r.times_up, r.tracked, r.eligible_when, r.run, r.attempt
+      r.finish_status, r.failed, r.processing_error, r.times_up, r.tracked, r.eligible_when, r.run, r.attempt, r.ended_by
     from unnest(v_ids) as i(task_id)
     left join async.lead_rows(v_ids) r on r.task_id = i.task_id;
   outcome := 'triggers';
@@ -15857,7 +15995,8 @@ select
   t.session_reset,
   t.retired,
   t.max_sessions,
-  t.tags
+  t.tags,
+  t.paused
 from async.target t
 order by t.target;
 
@@ -15995,7 +16134,7 @@ from (
     select d.pool, d.target, async.pool_limit(d.pool) as max_workers, coalesce(p.workers, 0) as workers
     from async.discover_lanes() d
     left join async.concurrency_pool_tracker p on p.concurrency_pool = d.pool
-    where not d.pullable
+    where not d.pullable and not async.is_paused(d.pool, d.target)
   ) l
   join async.target g on g.target = l.target
   cross join lateral (
@@ -16040,7 +16179,7 @@ left join (select r.* from async.leader_session() r limit 1) s on true;
 -- views/v_target_state
 -- Every target and its state: ok; lost (unreachable: since when, the last error, the time of the
 -- next attempt, and the time when waiting tasks begin to fail, null if they do not); fencing (sessions of a lost
--- orchestrator are being ended); retired (refuses new tasks); unknown (no orchestrator leads).
+-- orchestrator are being ended); paused (no task starts); retired (refuses new tasks); unknown (no orchestrator leads).
 create or replace view async.v_target_state as
 select
   t.target,
@@ -16048,6 +16187,7 @@ select
     when not s.leads then 'unknown'
     when o.target is not null then 'lost'
     when f.target is not null then 'fencing'
+    when t.paused then 'paused'
     when t.retired then 'retired'
     else 'ok'
   end as state,
@@ -16056,11 +16196,12 @@ select
   case when s.leads then o.retry_at end as retry_at,
   case
     -- Tasks wait for the Rust engine, which resolves the reference.
-    when s.leads and not (l.engine = 'sql' and async.references_secret(t.connection_string))
+    when s.leads and not t.paused and not (l.engine = 'sql' and async.references_secret(t.connection_string))
       then o.since + c.target_patience
   end as patience_ends,
   coalesce(w.running, 0) as running,
-  t.retired
+  t.retired,
+  t.paused
 from async.target t
 -- The planner does not know that the table has one row, since it is never analyzed.
 cross join (select r.target_patience from async.control r limit 1) c
@@ -16102,6 +16243,8 @@ select
     when n.kind = 'deferred' and n.back > now()
       then format('deferred: the first comes back at %s', date_trunc('second', n.back))
     when s.paused then 'no new starts: async.control.paused is true'
+    when t.paused then format('target %s is paused', n.target)
+    when l.paused then format('pool %s is paused', n.concurrency_pool)
     when n.kind = 'deferred' then 'the deferral is over: it is about to join the queue'
     when n.kind = 'offered' then format('offered: waits for a client to call async.get_tasks(%L)', n.target)
     when t.state is null then 'there is no such target any more: its tasks are about to fail'
@@ -16192,7 +16335,8 @@ select
   w.oldest,
   clock_timestamp() - w.oldest as waiting_for,
   coalesce(k.workers, 0) >= async.pool_limit(n.concurrency_pool) as is_full,
-  n.retired
+  n.retired,
+  async.is_paused(n.concurrency_pool, null) as paused
 from (
   select a.concurrency_pool, bool_and(a.retired) as retired
   from (
@@ -16345,8 +16489,130 @@ select
   t.retry,
   t.schedule,
   t.scheduled_for,
-  t.keep_result_for
+  t.keep_result_for,
+  t.ended_by
 from async.task t;
+
+-- clients/own/is_pushed_by
+-- Purpose: whether a task was pushed by one of these roles, by async.task.pushed_by: session_user, or
+--   session_user as current_user, of which the latter counts. The names of in_ambiguous read like two
+--   names, and are one: roles with as in their names.
+-- Returns: bool; null for a task without the column.
+-- Raises: nothing.
+-- Locks: none. (No SET clause: the planner inlines it.)
+create or replace function async.is_pushed_by(in_pushed_by text, in_roles text[], in_ambiguous text[]) returns bool
+language sql immutable as $function$
+  select in_pushed_by operator(pg_catalog.=) any (in_roles)
+    or pg_catalog.split_part(in_pushed_by, ' as ', 2) operator(pg_catalog.=) any (in_roles)
+      and pg_catalog.split_part(in_pushed_by, ' as ', 3) operator(pg_catalog.=) ''
+      and in_pushed_by operator(pg_catalog.<>) all (in_ambiguous)
+$function$;
+
+-- clients/own/why_task_waits
+-- Purpose: why a READY task of a client waits, for the role that read in_ticket from async.caller: as
+--   async.v_why_waiting says it, without the error of its target, and without what concerns the tasks of
+--   others.
+-- Returns: text; null for a task that does not wait, or that another role pushed.
+-- Raises: insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: none.
+create or replace function async.why_task_waits(in_caller name, in_ticket bytea, in_task_id bigint) returns text
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_pool text;
+  v_task async.task;
+  v_target record;
+  v_server record;
+  v_slots int;
+begin
+  perform async.scope_of(in_caller, in_ticket, null);
+  select t.* into v_task from async.task t where t.task_id = in_task_id;
+  if v_task.task_id is null or v_task.processed is not null or v_task.consumed is not null
+    or v_task.yielded is not null or async.is_pushed_by(v_task.pushed_by, async.roles_of(in_caller), async.ambiguous_roles()) is not true
+  then
+    return null;
+  end if;
+  v_pool := coalesce(v_task.concurrency_pool, v_task.target);
+  select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.leader_exists() as leads into v_server
+  from async.control c;
+  select s.state, s.since, s.paused, s.patience_ends into v_target
+  from async.v_target_state s where s.target = v_task.target;
+  select coalesce(k.workers, 0) into v_slots
+  from async.concurrency_pool_tracker k where k.concurrency_pool = v_pool;
+  return case
+    when not v_server.leads and not v_server.enabled then 'no orchestrator leads, and it is disabled'
+    when not v_server.leads and async.standby_sessions() > 0 then 'no orchestrator leads: a standby takes over'
+    when not v_server.leads then 'no orchestrator leads'
+    when not v_server.enabled then 'the orchestrator is stopping'
+    when v_task.eligible_when > now() and v_task.attempt > 0
+      then format('waits for attempt %s of %s at %s', v_task.attempt + 1, v_task.retry ->> 'max_attempts',
+        date_trunc('second', v_task.eligible_when))
+    when v_task.eligible_when > now() then format('deferred: it comes back at %s', date_trunc('second', v_task.eligible_when))
+    when v_server.paused then 'no new starts: the orchestrator is paused'
+    when v_target.paused then format('target %s is paused', v_task.target)
+    when async.is_paused(v_pool, null) then format('pool %s is paused', v_pool)
+    when v_task.eligible_when is not null then 'the deferral is over: it is about to join the queue'
+    when v_task.query is null and v_task.tracked
+      then format('offered: waits for a client to call async.get_tasks(%L)', v_task.target)
+    when v_target.state is null then 'there is no such target any more: its tasks are about to fail'
+    when v_task.query is not null and v_target.state = 'lost' and v_target.patience_ends is null
+      then format('the target is lost since %s', date_trunc('second', v_target.since))
+    when v_task.query is not null and v_target.state = 'lost'
+      then format('the target is lost since %s; tasks that waited until %s fail', date_trunc('second', v_target.since),
+        date_trunc('second', v_target.patience_ends))
+    when v_task.query is not null and v_target.state = 'fencing'
+      then 'sessions of a lost orchestrator are being ended at the target'
+    when async.pool_limit(v_pool) <= 0 then 'its pool may hold no task: the limit is 0'
+    when v_slots >= async.pool_limit(v_pool) then format('its pool is full: %s of %s', v_slots, async.pool_limit(v_pool))
+    when v_task.query is not null and v_server.busy >= v_server.workers
+      then format('all %s workers are busy', v_server.workers)
+    when v_task.entered > clock_timestamp() - interval '5 seconds' then 'it is about to start'
+    else 'its turn comes as others end'
+  end;
+end
+$function$;
+
+-- views/v_my_task
+-- The tasks that the reader pushed, or a role whose privileges it has: phase, outcome, times, and why a
+-- READY task waits. reason takes a look at the state of the server for each READY task that is read.
+-- The barrier keeps conditions of the reader from the tasks of others.
+create or replace view async.v_my_task with (security_barrier) as
+select
+  t.task_id,
+  async.task_execution_state(t) as phase,
+  t.finish_status,
+  t.failed,
+  t.target,
+  coalesce(t.concurrency_pool, t.target) as concurrency_pool,
+  t.priority,
+  t.source,
+  t.entered,
+  t.consumed,
+  t.yielded,
+  t.processed,
+  greatest(coalesce(t.consumed, t.processed, clock_timestamp()) - t.entered, interval '0') as waited,
+  coalesce(t.processed, clock_timestamp()) - t.consumed as took,
+  t.eligible_when,
+  t.times_up,
+  t.run_at,
+  t.expires_at,
+  t.run,
+  t.attempt,
+  t.unique_key,
+  t.schedule,
+  t.scheduled_for,
+  t.pushed_by,
+  t.ended_by,
+  t.task_data,
+  t.query,
+  t.processing_error,
+  case when t.processed is null and t.consumed is null and t.yielded is null
+    then (select async.why_task_waits(c.caller, c.ticket, t.task_id) from async.caller c)
+  end as reason
+from async.task t
+cross join (select async.roles_of(current_user) as own, async.ambiguous_roles() as ambiguous offset 0) r
+where async.is_pushed_by(t.pushed_by, r.own, r.ambiguous);
 
 -- views/v_dead_task
 -- The failed tasks whose attempts are used up, with their last error. async.attempt has the attempts.
@@ -16893,6 +17159,9 @@ comment on column async.target.receipts is
   'True when the target has the table of async.target_setup, so that tasks may have receipts.';
 comment on column async.target.tags is
   'The tags of the target: async.targets finds it by each.';
+comment on column async.target.paused is
+  'True while no task of the target starts. What runs goes on. A document of async.configure that '
+  'does not name it leaves it as it is.';
 comment on column async.target.retired is
   'True when the last async.configure left the target out: it refuses new tasks and finishes its '
   'present tasks.';
@@ -16907,6 +17176,9 @@ comment on column async.concurrency_pool.starts_max is
   'The most tasks of the pool that start in interval, evenly spaced. 0: no limit.';
 comment on column async.concurrency_pool.interval is
   'The time in which at most starts_max tasks start.';
+comment on column async.concurrency_pool.paused is
+  'True while no task of the pool starts. What runs goes on. A document of async.configure that '
+  'does not name it leaves it as it is.';
 comment on column async.concurrency_pool.retired is
   'True when the last async.configure left the pool out: it refuses new tasks and finishes its '
   'present tasks.';
@@ -17001,6 +17273,8 @@ comment on column async.request.error_message is 'The message for processing_err
 comment on column async.request.duration is
   'The time before the task may run again. Required for DEFERRED.';
 comment on column async.request.requested is 'When the request was made.';
+comment on column async.request.requested_by is
+  'The role that made the request, by its login: its session_user. Null for one of the engine.';
 
 comment on table async.offer is
   'The offers: tasks without a query that hold a pool slot, and that no client has taken yet.';
@@ -17124,6 +17398,8 @@ comment on column async.attempt.began is 'The claim. Null if the task was not cl
 comment on column async.attempt.ended is 'The end of the attempt.';
 comment on column async.attempt.status is 'How the attempt ended.';
 comment on column async.attempt.error is 'The error or message of the end.';
+comment on column async.attempt.ended_by is
+  'The role whose request ended the attempt. Null for any other end.';
 
 -- comments/schedules
 -- The tables of schedules. async.schedule and async.configure change them.
@@ -17269,6 +17545,11 @@ comment on function async.request_finish(bigint[], async.finish_status_t, text, 
   'Writes the requests of async.finish, cancel and defer on the server. Returns a warning, or '
   'null. Raises PA020, PA021, PA022.';
 comment on function async.pool_limit(text) is 'The number of pool slots of a pool.';
+comment on function async.is_paused(text, text) is 'True while a pool or a target is paused.';
+comment on function async.is_pushed_by(text, text[], text[]) is
+  'True for the pushed_by of a task that one of the roles has pushed.';
+comment on function async.why_task_waits(name, bytea, bigint) is
+  'Why a READY task waits, for the role that pushed it and that read the ticket from async.caller.';
 comment on function async.leader_exists() is 'True while an orchestrator leads.';
 comment on function async.waits_for_launch(async.task) is
   'True for a READY task with a query that is not deferred.';
@@ -17314,6 +17595,18 @@ comment on column async.v_task.waited is
   'The time from the push to the last start. For a task that was not started, to its end or to now.';
 comment on column async.v_task.took is
   'The time from the last start to the end, or to now. Null for a task that was not started.';
+
+comment on view async.v_my_task is
+  'The tasks that the reader pushed, or a role whose privileges it has, with the reason for waiting. '
+  'For clients.';
+comment on column async.v_my_task.phase is 'READY, RUNNING, YIELDED or FINISHED.';
+comment on column async.v_my_task.concurrency_pool is 'The pool that the task counts against.';
+comment on column async.v_my_task.waited is
+  'The time from the push to the last start. For a task that was not started, to its end or to now.';
+comment on column async.v_my_task.took is
+  'The time from the last start to the end, or to now. Null for a task that was not started.';
+comment on column async.v_my_task.reason is
+  'Why a READY task waits. Null in other phases.';
 
 comment on view async.v_dead_task is
   'The failed tasks whose attempts are used up. async.restart_task gives one of them new attempts.';
@@ -17362,11 +17655,11 @@ comment on column async.v_target_status.concurency_max_workers is
   'The size of the pool of the target.';
 
 comment on view async.v_target_state is
-  'The state of each target: ok, lost, fencing, retired or unknown.';
+  'The state of each target: ok, lost, fencing, paused, retired or unknown.';
 comment on column async.v_target_state.target is 'The name of the target.';
 comment on column async.v_target_state.state is
-  'ok; lost: unreachable; fencing: sessions of a lost orchestrator are being ended; retired: '
-  'refuses new tasks; unknown: no orchestrator leads.';
+  'ok; lost: unreachable; fencing: sessions of a lost orchestrator are being ended; paused: '
+  'no task starts there; retired: refuses new tasks; unknown: no orchestrator leads.';
 comment on column async.v_target_state.since is
   'Since when the target is lost. Null when it is not lost.';
 comment on column async.v_target_state.error is
@@ -17379,6 +17672,8 @@ comment on column async.v_target_state.patience_ends is
 comment on column async.v_target_state.running is
   'The number of workers that run a task at the target.';
 comment on column async.v_target_state.retired is 'True when the target refuses new tasks.';
+comment on column async.v_target_state.paused is
+  'True while no task of the target starts, also while it is lost.';
 
 comment on view async.v_leader is
   'The leader, in one row. While no orchestrator leads, engine and epoch are those of the last '
@@ -17434,6 +17729,7 @@ comment on column async.v_pool.oldest is 'When the oldest of them was pushed.';
 comment on column async.v_pool.waiting_for is 'The time that the oldest has waited.';
 comment on column async.v_pool.is_full is 'True when no pool slot is free.';
 comment on column async.v_pool.retired is 'True when the pool refuses new tasks.';
+comment on column async.v_pool.paused is 'True while no task of the pool starts.';
 
 comment on view async.v_running_task is 'Every RUNNING task, the longest first.';
 comment on column async.v_running_task.concurrency_pool is 'The pool that the task counts against.';
@@ -17492,7 +17788,7 @@ begin
   for v_column in
     select v.oid::regclass as view, a.attname, d.description
     from (
-      values ('v_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
+      values ('v_task', 'task'), ('v_my_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
         ('v_running_task', 'task'), ('v_dead_task', 'task'), ('v_target', 'target'),
         ('v_schedule', 'schedule')
     ) as p(view_name, table_name)

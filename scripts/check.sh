@@ -58,7 +58,7 @@ dev_test() {
     PGASYNC_PG_OPTS="$test_settings ${PGASYNC_PG_OPTS:-}" with_cluster "$(default_major)" "${runner[@]}" "$@"
 }
 
-check_parts="style layers deny test outages attacks counted metrics fuzz sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts matrix"
+check_parts="style layers package deny test outages attacks counted metrics fuzz sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts matrix"
 
 # dev_check [PART...]: all parts, or the ones named.
 dev_check() {
@@ -74,6 +74,7 @@ dev_check() {
             case $part in
                 style) check_style ;;
                 layers) check_layers ;;
+                package) check_package ;;
                 deny) check_deny ;;
                 fuzz) check_fuzz ;;
                 test) "$root/dev" test ;;

@@ -136,6 +136,7 @@ fn row(details: &TaskDetails) -> Listing {
         ("priority", task.priority.into()),
         ("source", task.source.clone().into()),
         ("pushed_by", details.pushed_by.clone().into()),
+        ("ended_by", details.ended_by.clone().into()),
         ("entered", task.entered.into()),
         ("consumed", task.consumed.into()),
         ("yielded", details.yielded.into()),
@@ -167,7 +168,8 @@ fn row(details: &TaskDetails) -> Listing {
 }
 
 fn requests(details: &TaskDetails) -> Listing {
-    let columns = ["status", "error_message", "duration", "requested"].map(|name| Column::new(name, name));
+    let columns =
+        ["status", "error_message", "duration", "requested", "requested_by"].map(|name| Column::new(name, name));
     let mut listing = Listing::new("requests", &columns);
     for request in &details.requests {
         listing.add(vec![
@@ -175,13 +177,15 @@ fn requests(details: &TaskDetails) -> Listing {
             request.message.clone().into(),
             request.duration.into(),
             request.requested.into(),
+            request.requested_by.clone().into(),
         ]);
     }
     listing
 }
 
 fn attempts(details: &TaskDetails) -> Listing {
-    let columns = ["run", "attempt", "began", "ended", "status", "error"].map(|name| Column::new(name, name));
+    let columns =
+        ["run", "attempt", "began", "ended", "status", "ended_by", "error"].map(|name| Column::new(name, name));
     let mut listing = Listing::new("attempts", &columns);
     for attempt in &details.attempts {
         listing.add(vec![
@@ -190,6 +194,7 @@ fn attempts(details: &TaskDetails) -> Listing {
             attempt.began.into(),
             attempt.ended.into(),
             Cell::state(&attempt.status),
+            attempt.ended_by.clone().into(),
             attempt.error.clone().into(),
         ]);
     }

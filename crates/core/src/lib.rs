@@ -145,7 +145,7 @@ pub use config::refused::{Problem, Refused};
 pub use config::retry_policies::RetryPolicyConfiguration;
 pub use config::schedules::ScheduleConfiguration;
 pub use config::{Configuration, PoolConfiguration, TARGET_CONCURRENCY_DEFAULT, TargetConfiguration};
-pub use names::{BadName, Epoch, PoolName, Priority, Run, SessionId, TargetName, TaskId};
+pub use names::{BadName, Epoch, PoolName, Priority, RoleName, Run, SessionId, TargetName, TaskId};
 pub use orchestrator::command::{Command, Registered, Sleep};
 pub use orchestrator::counters::{Counters, Ending, Histogram, OTHER, SERIES_MAX, TargetLabel};
 pub use orchestrator::input::{Input, OpenWriters, RequestId, StoredRequest, TaskSnapshot, WriteAnswer};

@@ -135,6 +135,11 @@ name!(
     PoolName, may_be_blank: true
 );
 
+name!(
+    /// The name of the role that logged in to the server for a request.
+    RoleName, may_be_blank: true
+);
+
 impl PoolName {
     /// The pool that a task counts against: the pool that the task names, otherwise the pool of its
     /// target.

@@ -15,6 +15,8 @@
 mod assemble;
 mod fingerprint;
 #[cfg(test)]
+mod hints;
+#[cfg(test)]
 mod listing;
 #[cfg(test)]
 mod literals;

@@ -14,7 +14,8 @@ const STATEMENT: &str = "perform pg_catalog.set_config('search_path', 'pg_catalo
 
 /// They have no clause so that the planner can inline them where users call them or where a leader
 /// calls them for each row, and look nothing up.
-const INLINED: [&str; 11] = [
+const INLINED: [&str; 12] = [
+    "is_pushed_by",
     "name_bytes_max",
     "pools_max",
     "push_elements_max",

@@ -69,7 +69,10 @@ fn compare(path: &str, present: &Value, wanted: &Value, all: &mut Vec<Difference
     for (key, value) in wanted.as_object().unwrap_or(&Map::new()) {
         let stored = if key == SYNONYM.0 && path.starts_with("targets.") { SYNONYM.1 } else { key };
         let there = &present[stored];
-        if value.is_null() || key == "retired" && *value == (*there == true) || is_same(key, there, value) {
+        if value.is_null()
+            || ["retired", "paused"].contains(&key.as_str()) && *value == (*there == true)
+            || is_same(key, there, value)
+        {
             continue;
         }
         let hide = |value: &Value| if key.ends_with("connection_string") { masked_text(value) } else { value.clone() };

@@ -45,12 +45,12 @@ pub(super) fn json(status: &Status) -> Value {
         "pools": pools.iter().map(|pool| json!({
             "concurrency_pool": pool.pool, "running": pool.running, "max_workers": pool.max_workers,
             "waiting": pool.waiting, "more": pool.more, "waiting_for": seconds(pool.waiting_for),
-            "retired": pool.retired,
+            "retired": pool.retired, "paused": pool.paused,
         })).collect::<Vec<_>>(),
         "targets": targets.iter().map(|target| json!({
             "target": target.target, "state": target.state.as_str(), "since": time(target.since),
             "error": target.error, "retry_at": time(target.retry_at), "patience_ends": time(target.patience_ends),
-            "running": target.running,
+            "running": target.running, "paused": target.paused,
         })).collect::<Vec<_>>(),
         "waiting": waiting.iter().map(|lane| json!({
             "concurrency_pool": lane.pool, "target": lane.target, "kind": lane.kind, "waiting": lane.waiting,

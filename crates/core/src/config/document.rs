@@ -111,6 +111,8 @@ pub struct TargetEntry {
     pub tags: Option<Vec<String>>,
     /// The retry policy of tasks that name none; `none` is none. Default: that of `control`.
     pub default_retry: Option<String>,
+    /// No task starts there. `None` keeps the value, also where the target was retired. Default: false.
+    pub paused: Option<bool>,
     /// No new task is claimed; tasks that are claimed finish. Default: false, also where the field
     /// is not given again.
     pub retired: Option<bool>,
@@ -128,6 +130,8 @@ pub struct PoolEntry {
     /// The time in which at most `starts_max` tasks start; above zero. It is required if there is a
     /// limit.
     pub interval: Option<Span>,
+    /// No task of the pool starts. `None` keeps the value. Default: false.
+    pub paused: Option<bool>,
     /// No new task is claimed; tasks that are claimed finish. Default: false, also where the field
     /// is not given again.
     pub retired: Option<bool>,

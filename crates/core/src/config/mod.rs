@@ -93,6 +93,9 @@ pub struct TargetConfiguration {
     pub tags: Vec<String>,
     /// The retry policy of tasks that name none; `None` is that of `control`.
     pub default_retry: Option<String>,
+    /// No task starts there. This is a state of the operation: a document that does not name it leaves
+    /// it as it is.
+    pub paused: bool,
     /// No new task is claimed; tasks that are claimed finish.
     pub retired: bool,
 }
@@ -110,6 +113,8 @@ pub struct PoolConfiguration {
     pub starts_max: u32,
     /// The time in which at most `starts_max` tasks start.
     pub interval: Option<Span>,
+    /// No task of the pool starts, as [`TargetConfiguration::paused`].
+    pub paused: bool,
     /// No new task is claimed; tasks that are claimed finish.
     pub retired: bool,
 }
@@ -205,6 +210,7 @@ impl Configuration {
                 receipts: Some(target.receipts),
                 tags: Some(target.tags.clone()),
                 default_retry: target.default_retry.clone(),
+                paused: target.paused.then_some(true),
                 retired: Some(target.retired),
             }
         };
@@ -213,6 +219,7 @@ impl Configuration {
             max_workers: Some(i64::from(pool.max_workers)),
             starts_max: Some(i64::from(pool.starts_max)),
             interval: pool.interval,
+            paused: pool.paused.then_some(true),
             retired: Some(pool.retired),
         };
         Document {
@@ -233,6 +240,8 @@ impl Configuration {
         });
         let pools = self.pools.iter().filter_map(|(name, pool)| Some((PoolName::new(name).ok()?, pool)));
         let spacings = pools.clone().filter_map(|(name, pool)| Some((name, pool.spacing()?)));
+        let paused_targets = self.targets.iter().filter(|(_, target)| target.paused);
+        let paused_pools = pools.clone().filter(|(_, pool)| pool.paused);
         Settings {
             workers: self.control.workers,
             paused: self.control.paused,
@@ -244,6 +253,8 @@ impl Configuration {
             has_routines: false,
             targets: targets.collect(),
             spacings: spacings.collect(),
+            paused_targets: paused_targets.filter_map(|(name, _)| TargetName::new(name).ok()).collect(),
+            paused_pools: paused_pools.map(|(name, _)| name).collect(),
             pools: pools.map(|(name, pool)| (name, pool.max_workers)).collect(),
             tuning: Tuning::default(),
         }
@@ -323,6 +334,7 @@ impl Configuration {
                 max_workers: max_workers.ok_or_else(|| missing("max_workers"))?,
                 starts_max: entry.starts_max.map_or(old.map_or(0, |old| old.starts_max), size_of),
                 interval: entry.interval.or(old.and_then(|old| old.interval)),
+                paused: entry.paused.unwrap_or(old.is_some_and(|old| old.paused)),
                 retired: entry.retired.unwrap_or(false),
             };
             if pool.starts_max > 0 && pool.interval.is_none() {
@@ -366,6 +378,7 @@ impl TargetConfiguration {
             receipts: false,
             tags: Vec::new(),
             default_retry: None,
+            paused: false,
             retired: false,
         }
     }
@@ -387,6 +400,7 @@ impl TargetConfiguration {
         if entry.default_retry.is_some() {
             self.default_retry.clone_from(&entry.default_retry);
         }
+        self.paused = entry.paused.unwrap_or(self.paused);
         self.retired = entry.retired.unwrap_or(false);
     }
 }

@@ -82,7 +82,7 @@ const CONTROL: [(&str, ValueKind); 28] = [
     ("trigger_search_path", ValueKind::Reported),
 ];
 
-const TARGET: [(&str, ValueKind); 13] = [
+const TARGET: [(&str, ValueKind); 14] = [
     ("target", ValueKind::Name),
     ("max_workers", ValueKind::Size),
     ("max_concurrency", ValueKind::Size),
@@ -95,14 +95,16 @@ const TARGET: [(&str, ValueKind); 13] = [
     ("receipts", ValueKind::Flag),
     ("tags", ValueKind::Tags),
     ("default_retry", ValueKind::Name),
+    ("paused", ValueKind::Flag),
     ("retired", ValueKind::Flag),
 ];
 
-const POOL: [(&str, ValueKind); 5] = [
+const POOL: [(&str, ValueKind); 6] = [
     ("concurrency_pool", ValueKind::Name),
     ("max_workers", ValueKind::Size),
     ("starts_max", ValueKind::Size),
     ("interval", ValueKind::Timeout),
+    ("paused", ValueKind::Flag),
     ("retired", ValueKind::Flag),
 ];
 
@@ -233,6 +235,7 @@ fn target(given: &Checked) -> TargetEntry {
         receipts: given.flag("receipts"),
         tags: given.texts("tags"),
         default_retry: given.text("default_retry"),
+        paused: given.flag("paused"),
         retired: given.flag("retired"),
     }
 }
@@ -243,6 +246,7 @@ fn pool(given: &Checked) -> PoolEntry {
         max_workers: given.number("max_workers"),
         starts_max: given.number("starts_max"),
         interval: given.span("interval"),
+        paused: given.flag("paused"),
         retired: given.flag("retired"),
     }
 }

@@ -81,6 +81,7 @@ impl From<&TargetEntry> for Value {
             .with("receipts", entry.receipts)
             .with("tags", entry.tags.clone())
             .with("default_retry", entry.default_retry.clone())
+            .with("paused", entry.paused)
             .with("retired", entry.retired);
         Self::Object(object.0)
     }
@@ -93,6 +94,7 @@ impl From<&PoolEntry> for Value {
             .with("max_workers", entry.max_workers)
             .with("starts_max", entry.starts_max)
             .interval("interval", entry.interval)
+            .with("paused", entry.paused)
             .with("retired", entry.retired);
         Self::Object(object.0)
     }

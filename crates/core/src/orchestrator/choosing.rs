@@ -134,7 +134,8 @@ impl Scheduler {
             let taken = self.tracked.occupancy().of(&pool);
             let slots = (taken.slots - taken.resting).min(self.cx.settings().workers);
             let Some(mut limits) = self.claims_ahead.limits(&pool, slots, self.cx.tuning()) else { continue };
-            if self.cx.settings().spacings.contains_key(&pool) {
+            let settings = self.cx.settings();
+            if settings.spacings.contains_key(&pool) || settings.paused_pools.contains(&pool) {
                 // A task is claimed when the time of its start has come.
                 limits = AheadLimits { claims: 0, marks: 0 };
             }
@@ -207,13 +208,36 @@ impl Scheduler {
     pub(super) fn review_offers(&mut self) {
         for (pool, tasks) in self.offers.take_reviews() {
             let calm = self.cx.settings().paused || self.tracked.slot_free(&pool, &self.cx);
-            if calm && !self.leadership.is_draining() {
-                continue;
-            }
+            let calm = calm && !self.leadership.is_draining();
             for task in tasks {
-                self.review_offer(&pool, task);
+                if self.is_paused(task) {
+                    self.withdraw(task);
+                } else if !calm {
+                    self.review_offer(&pool, task);
+                }
             }
         }
+    }
+
+    /// Takes an offer back.
+    fn withdraw(&mut self, task: TaskId) {
+        let Some(tracked) = self.tracked.known(task) else { return };
+        if let Some(write) = Write::known(tracked.task(), Event::Withdraw, self.cx.now()) {
+            self.begin_write(task, None, write);
+        }
+    }
+
+    /// Whether the pool or the target of the task is paused, so that it does not start.
+    pub(super) fn is_paused(&self, task: TaskId) -> bool {
+        self.tracked.get(task).is_some_and(|tracked| self.cx.settings().is_paused(&tracked.lane))
+    }
+
+    /// Returns the claims that were not launched, of the pools and targets that are paused.
+    pub(super) fn give_back_paused(&mut self) {
+        let settings = self.cx.settings();
+        let is_paused = |tracked: &Tracked| tracked.is_unlaunched_claim() && settings.is_paused(&tracked.lane);
+        let paused = self.tracked.filter(is_paused);
+        self.give_back_all(paused);
     }
 
     fn review_offer(&mut self, pool: &PoolName, task: TaskId) {
@@ -228,8 +252,7 @@ impl Scheduler {
         if !(outranked || outwaited || self.leadership.is_draining()) {
             return;
         }
-        let Some(write) = Write::known(tracked.task(), Event::Withdraw, self.cx.now()) else { return };
-        self.begin_write(task, None, write);
+        self.withdraw(task);
         if outwaited && !outranked {
             // Otherwise its lane would take the slot back at once.
             self.plan.set_resting(&lane, true);

@@ -219,7 +219,7 @@ mod tests {
     fn ended(error: Option<&str>, ended: i64) -> Task {
         let status = if error.is_some() { FinalStatus::Failed } else { FinalStatus::Finished };
         let processed = Timestamp::from_micros(ended);
-        let end = Completion { status, processed, error: error.map(str::to_owned), tracked: None };
+        let end = Completion { status, processed, error: error.map(str::to_owned), ended_by: None, tracked: None };
         let past = TaskTimes { consumed: Some(Timestamp::from_micros(0)), ..TaskTimes::NONE };
         Task { options: TaskOptions::default(), run: Run(1), attempt: 0, phase: Phase::Finished { end, past } }
     }

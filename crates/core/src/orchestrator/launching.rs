@@ -11,6 +11,10 @@ impl Scheduler {
     /// The task is claimed, and waits for a session.
     pub(super) fn enqueue(&mut self, task: TaskId) {
         self.update(task, |tracked| tracked.set_session(TaskSession::Wanted));
+        if self.is_paused(task) {
+            // It was claimed a moment before.
+            return self.give_back(task);
+        }
         if let Some(tracked) = self.tracked.known(task) {
             self.sessions.enqueue(&tracked.lane.target, tracked.position);
         }
@@ -64,7 +68,7 @@ impl Scheduler {
 
     /// The launch is marked and the task has a session, so the query may go.
     fn launch(&mut self, task: TaskId, session: SessionId) {
-        if !self.launches() {
+        if !self.launches() || self.is_paused(task) {
             self.sessions.rest(session, &mut self.cx, &mut self.plan);
             return self.give_back(task);
         }

@@ -19,10 +19,12 @@ impl Orchestrator {
         scheduler.cx.configure(settings);
         scheduler.tracked.starts.configured(&mut scheduler.cx);
         scheduler.sessions.limit(&mut scheduler.cx, &mut scheduler.plan);
+        scheduler.sessions.pause(&mut scheduler.cx, &mut scheduler.plan);
         for pool in scheduler.plan.pools() {
             scheduler.refresh_pool(&pool);
-            scheduler.offers.review(pool);
         }
+        scheduler.offers.review_all();
+        scheduler.give_back_paused();
         scheduler.sessions.assign_all_later();
     }
 
@@ -36,6 +38,7 @@ impl Orchestrator {
         self.deposed();
         let scheduler = &mut self.scheduler;
         scheduler.sessions.limit(&mut scheduler.cx, &mut scheduler.plan);
+        scheduler.sessions.pause(&mut scheduler.cx, &mut scheduler.plan);
         scheduler.tracked.starts.begin(&mut scheduler.cx);
         for target in &fence {
             scheduler.sessions.fence(target, &mut scheduler.plan);

@@ -1,8 +1,9 @@
 //! The settings by which the orchestrator decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::names::{PoolName, TargetName};
+use crate::plan::lane::Lane;
 use crate::time::Span;
 
 /// The part of the configuration that the orchestrator needs.
@@ -44,6 +45,10 @@ pub struct Settings {
     pub pools: BTreeMap<PoolName, u32>,
     /// The time between two starts of tasks of a pool; pools without it have no limit.
     pub spacings: BTreeMap<PoolName, Span>,
+    /// The targets for which no task starts.
+    pub paused_targets: BTreeSet<TargetName>,
+    /// The pools in which no task starts.
+    pub paused_pools: BTreeSet<PoolName>,
     /// Bounds and waits that no configuration sets.
     pub tuning: Tuning,
 }
@@ -219,6 +224,8 @@ impl Default for Settings {
             targets: BTreeMap::new(),
             pools: BTreeMap::new(),
             spacings: BTreeMap::new(),
+            paused_targets: BTreeSet::new(),
+            paused_pools: BTreeSet::new(),
             tuning: Tuning::default(),
         }
     }
@@ -253,6 +260,12 @@ impl Settings {
         }
         let target = TargetName::new(pool.as_str()).ok().and_then(|name| self.targets.get(&name));
         target.map_or(self.default_pool_workers, |target| target.max_concurrency)
+    }
+
+    /// Whether the target or the pool of the lane is paused, so that none of its tasks starts.
+    #[must_use]
+    pub fn is_paused(&self, lane: &Lane) -> bool {
+        self.paused_targets.contains(&lane.target) || self.paused_pools.contains(&lane.pool)
     }
 
     /// The time limit at the target of a task without one of its own; `None` is no limit.

@@ -46,7 +46,7 @@ const TARGET_LANES_MAX: usize = 32;
 
 /// About as many heads may be in memory, over all lanes: each takes about a hundred bytes. Where there are
 /// many lanes, fewer heads are read for each, but not fewer than [`WINDOW_HEADS_DEFAULT`].
-const HEADS_MAX: usize = 1 << 16;
+const HEADS_MAX: usize = 1 << 15;
 
 /// A read of heads that a window needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +99,8 @@ pub struct Plan {
 #[derive(Debug, Default)]
 struct Target {
     shut: bool,
+    /// No task for it starts: neither a query, nor one that clients pull.
+    paused: bool,
     lanes: BTreeSet<LaneNumber>,
     /// Those lanes of them that may run queries, by the position of their first task.
     order: BTreeSet<(QueuePosition, LaneNumber)>,
@@ -176,9 +178,10 @@ impl Plan {
     }
 
     /// The position of the first task with a query for the target whose pool has a free slot. The
-    /// target may be shut.
+    /// target may be shut; it is not paused.
     pub(crate) fn front_of(&self, target: &TargetName) -> Option<QueuePosition> {
-        let lanes = self.targets.get(target).into_iter().flat_map(|target| &target.lanes);
+        let target = self.targets.get(target).filter(|target| !target.paused);
+        let lanes = target.into_iter().flat_map(|target| &target.lanes);
         let windows = lanes.filter_map(|number| self.lanes.get(number));
         windows
             .filter(|window| window.lane.kind == LaneKind::Run && !window.resting)
@@ -296,6 +299,15 @@ impl Plan {
         }
     }
 
+    /// Sets whether the target is paused: no task of its lanes is chosen then, whoever runs it.
+    pub fn set_paused(&mut self, target: &TargetName, paused: bool) {
+        let Some(state) = self.targets.get_mut(target).filter(|state| state.paused != paused) else { return };
+        state.paused = paused;
+        for number in state.lanes.clone() {
+            self.settle(number);
+        }
+    }
+
     /// Sets whether tasks may be claimed for the target.
     pub fn set_target(&mut self, target: &TargetName, open: bool) {
         let state = self.targets.entry(target.clone()).or_default();
@@ -359,9 +371,10 @@ impl Plan {
         self.lanes.get(number)?.first().map(|entry| entry.head.position)
     }
 
-    /// The heads in memory that have a query for the target.
+    /// The heads in memory that have a query for the target. None while it is paused.
     pub fn heads_of(&self, target: &TargetName) -> impl Iterator<Item = (&Lane, &Head)> {
-        let lanes = self.targets.get(target).into_iter().flat_map(|target| &target.lanes);
+        let target = self.targets.get(target).filter(|target| !target.paused);
+        let lanes = target.into_iter().flat_map(|target| &target.lanes);
         lanes
             .filter_map(|number| self.lanes.get(number))
             .filter(|window| window.lane.kind == LaneKind::Run)
@@ -435,8 +448,9 @@ impl Plan {
         if window.wants_more() {
             self.wanting.insert(number);
         }
-        let shut = window.lane.kind == LaneKind::Run && self.targets.get(&window.lane.target).is_some_and(|t| t.shut);
-        let position = if shut || window.resting { None } else { window.position() };
+        let target = self.targets.get(&window.lane.target);
+        let closed = target.is_some_and(|target| target.paused || target.shut && window.lane.kind == LaneKind::Run);
+        let position = if closed || window.resting { None } else { window.position() };
         let old = std::mem::replace(&mut window.listed, position);
         let (kind, empty) = (window.lane.kind, window.is_done());
         if kind == LaneKind::Run

@@ -10,7 +10,7 @@ use super::phase::{Completion, Phase, PhaseName, TaskTimes};
 use super::retry::RetryPolicy;
 use super::status::{FinalStatus, FinishStatus};
 use super::{Task, TaskOptions};
-use crate::names::{Run, TaskId};
+use crate::names::{RoleName, Run, TaskId};
 use crate::time::{Span, Timestamp};
 
 /// The timeout of the example tasks that a target or the configuration sets.
@@ -98,7 +98,8 @@ pub fn example_tasks(now: Timestamp) -> Vec<Task> {
     }
     for status in FinalStatus::ALL {
         for tracked in [None, Some(false), Some(true)] {
-            let end = Completion { status, processed: past, error: None, tracked };
+            let ended_by = tracked.and_then(|_| RoleName::new("bob").ok());
+            let end = Completion { status, processed: past, error: None, ended_by, tracked };
             phases.push(Phase::Finished { end, past: TaskTimes::NONE });
         }
     }
@@ -145,7 +146,8 @@ pub fn example_events() -> Vec<Event> {
     for status in FinishStatus::ALL {
         for duration in [None, Some(Span::seconds(2))] {
             for error in [None, Some("said".to_owned())] {
-                events.push(Event::Request(Request { status, error, duration }));
+                let requested_by = error.as_ref().and_then(|_| RoleName::new("ann").ok());
+                events.push(Event::Request(Request { status, error, duration, requested_by }));
             }
         }
     }
@@ -153,9 +155,14 @@ pub fn example_events() -> Vec<Event> {
 }
 
 fn intentions() -> Vec<Option<Intention>> {
-    let mut all = vec![None, Some(Intention::Timeout { message: None })];
+    let mut all = vec![None, Some(Intention::DEADLINE)];
     for status in FinishStatus::ALL {
-        let request = Request { status, error: Some("asked".to_owned()), duration: Some(Span::seconds(3)) };
+        let request = Request {
+            error: Some("asked".to_owned()),
+            duration: Some(Span::seconds(3)),
+            requested_by: RoleName::new("ann").ok(),
+            ..Request::finish(status)
+        };
         all.push(Intention::of(&request).ok());
     }
     all

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::status::FinishStatus;
-use crate::names::Run;
+use crate::names::{RoleName, Run};
 use crate::time::Span;
 
 /// An event of one task.
@@ -132,25 +132,33 @@ pub struct Request {
     pub error: Option<String>,
     /// The time to wait, for `PAUSED` (optional) and `DEFERRED` (required).
     pub duration: Option<Span>,
+    /// The role that made the request; `None` for the leader's own.
+    pub requested_by: Option<RoleName>,
 }
 
 impl Request {
     /// A request for a status, without a message or a duration.
     #[must_use]
     pub const fn finish(status: FinishStatus) -> Self {
-        Self { status, error: None, duration: None }
+        Self { status, error: None, duration: None, requested_by: None }
     }
 
     /// A request to cancel the task, with a message.
     #[must_use]
     pub fn cancel(message: impl Into<String>) -> Self {
-        Self { status: FinishStatus::Canceled, error: Some(message.into()), duration: None }
+        Self { error: Some(message.into()), ..Self::finish(FinishStatus::Canceled) }
     }
 
     /// A request to return the task to the queue for `duration`.
     #[must_use]
     pub const fn defer(duration: Span) -> Self {
-        Self { status: FinishStatus::Deferred, error: None, duration: Some(duration) }
+        Self { status: FinishStatus::Deferred, error: None, duration: Some(duration), requested_by: None }
+    }
+
+    /// The same request, made by this role.
+    #[must_use]
+    pub fn of(self, role: RoleName) -> Self {
+        Self { requested_by: Some(role), ..self }
     }
 }
 

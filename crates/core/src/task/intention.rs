@@ -4,17 +4,18 @@ use super::event::Request;
 use super::rejected::Rejected;
 use super::status::{FinalStatus, FinishStatus};
 use super::step::TIMED_OUT;
+use crate::names::RoleName;
 use crate::time::Span;
 
 /// The effect of a request or the deadline on a launched task. It takes effect when the query ends.
 ///
 /// ```
 /// use pgasync_core::{FinalStatus, Intention, Request};
-/// let deadline = Intention::Timeout { message: None };
 /// let cancel = Intention::of(&Request::cancel("no longer wanted"))?;
 /// // A request replaces the deadline. Of two requests, the first one remains.
-/// assert_eq!(deadline.replaced_by(cancel.clone()), Some(cancel.clone()));
-/// assert_eq!(cancel.replaced_by(Intention::Finish { status: FinalStatus::Finished, error: None }), None);
+/// assert_eq!(Intention::DEADLINE.replaced_by(cancel.clone()), Some(cancel.clone()));
+/// let finish = Intention::Finish { status: FinalStatus::Finished, error: None, requested_by: None };
+/// assert_eq!(cancel.replaced_by(finish), None);
 /// # Ok::<(), pgasync_core::Rejected>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub enum Intention {
     Cancel {
         /// The message of the request.
         message: Option<String>,
+        /// The role that made the request.
+        requested_by: Option<RoleName>,
     },
     /// Time the task out. If the query succeeds first, the task is FINISHED.
     Timeout {
@@ -31,6 +34,8 @@ pub enum Intention {
         /// replaces the intention of the deadline, so a task that defers itself at the last moment
         /// is deferred.
         message: Option<String>,
+        /// The role that made the request.
+        requested_by: Option<RoleName>,
     },
     /// Stop the query and return the task to the queue. If the query succeeds first, the task is
     /// FINISHED.
@@ -44,6 +49,8 @@ pub enum Intention {
         status: FinalStatus,
         /// The message.
         error: Option<String>,
+        /// The role that made the request.
+        requested_by: Option<RoleName>,
     },
     /// Make the task YIELDED, for any outcome of the query.
     Yield,
@@ -55,23 +62,28 @@ pub enum Intention {
 }
 
 impl Intention {
+    /// The intention of the deadline.
+    pub const DEADLINE: Self = Self::Timeout { message: None, requested_by: None };
+
     /// The intention of a request for a launched task.
     ///
     /// # Errors
     /// [`Rejected::DurationMissing`] for a deferral without a duration.
     pub fn of(request: &Request) -> Result<Self, Rejected> {
-        let Request { status, error, duration } = request;
+        let Request { status, error, duration, requested_by } = request;
+        let finish = |status| Self::Finish { status, error: error.clone(), requested_by: requested_by.clone() };
         Ok(match status {
-            FinishStatus::Canceled => Self::Cancel { message: error.clone() },
+            FinishStatus::Canceled => Self::Cancel { message: error.clone(), requested_by: requested_by.clone() },
             FinishStatus::Paused => Self::Pause { duration: *duration },
             FinishStatus::Yielded => Self::Yield,
             FinishStatus::Deferred => Self::Defer { duration: duration.ok_or(Rejected::DurationMissing)? },
-            FinishStatus::Finished => finish(FinalStatus::Finished, error),
-            FinishStatus::Failed => finish(FinalStatus::Failed, error),
+            FinishStatus::Finished => finish(FinalStatus::Finished),
+            FinishStatus::Failed => finish(FinalStatus::Failed),
             FinishStatus::TimedOut => {
-                Self::Timeout { message: Some(error.clone().unwrap_or_else(|| TIMED_OUT.to_owned())) }
+                let message = Some(error.clone().unwrap_or_else(|| TIMED_OUT.to_owned()));
+                Self::Timeout { message, requested_by: requested_by.clone() }
             }
-            FinishStatus::Doa => finish(FinalStatus::Doa, error),
+            FinishStatus::Doa => finish(FinalStatus::Doa),
         })
     }
 
@@ -79,12 +91,23 @@ impl Intention {
     #[must_use]
     pub fn parts(&self) -> (FinishStatus, Option<String>, Option<Span>) {
         match self.clone() {
-            Self::Cancel { message } => (FinishStatus::Canceled, message, None),
-            Self::Timeout { message } => (FinishStatus::TimedOut, message, None),
+            Self::Cancel { message, .. } => (FinishStatus::Canceled, message, None),
+            Self::Timeout { message, .. } => (FinishStatus::TimedOut, message, None),
             Self::Pause { duration } => (FinishStatus::Paused, None, duration),
-            Self::Finish { status, error } => (status.into(), error, None),
+            Self::Finish { status, error, .. } => (status.into(), error, None),
             Self::Yield => (FinishStatus::Yielded, None, None),
             Self::Defer { duration } => (FinishStatus::Deferred, None, Some(duration)),
+        }
+    }
+
+    /// The role whose request ends the task; `None` if no request does.
+    #[must_use]
+    pub const fn requested_by(&self) -> Option<&RoleName> {
+        match self {
+            Self::Cancel { requested_by, .. }
+            | Self::Timeout { requested_by, .. }
+            | Self::Finish { requested_by, .. } => requested_by.as_ref(),
+            Self::Pause { .. } | Self::Yield | Self::Defer { .. } => None,
         }
     }
 
@@ -112,11 +135,7 @@ impl Intention {
     /// remains. `None` when `other` changes nothing.
     #[must_use]
     pub fn replaced_by(&self, other: Self) -> Option<Self> {
-        let by_deadline = matches!(self, Self::Timeout { message: None });
+        let by_deadline = matches!(self, Self::Timeout { message: None, .. });
         (by_deadline || other.is_terminal() && !self.is_terminal()).then_some(other)
     }
-}
-
-fn finish(status: FinalStatus, error: &Option<String>) -> Intention {
-    Intention::Finish { status, error: error.clone() }
 }

@@ -93,7 +93,7 @@ impl Task {
     /// from the beginning.
     #[must_use]
     pub const fn born_finished(options: TaskOptions, status: FinalStatus, now: Timestamp) -> Self {
-        let end = Completion { status, processed: now, error: None, tracked: None };
+        let end = Completion { status, processed: now, error: None, ended_by: None, tracked: None };
         let past = TaskTimes { consumed: Some(now), ..TaskTimes::NONE };
         Self { options, run: Run::NONE, attempt: 0, phase: Phase::Finished { end, past } }
     }

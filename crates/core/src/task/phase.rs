@@ -2,6 +2,7 @@
 
 use super::intention::Intention;
 use super::status::FinalStatus;
+use crate::names::RoleName;
 use crate::time::Timestamp;
 
 /// The phase of a task, with the values that exist only in this phase.
@@ -87,6 +88,8 @@ pub struct Completion {
     pub processed: Timestamp,
     /// The message or the error.
     pub error: Option<String>,
+    /// The role whose request ended the task; `None` if no request did.
+    pub ended_by: Option<RoleName>,
     /// `Some(true)` while the task keeps its pool slot for a session that cannot be reached. `None`
     /// if the task held no slot when it ended.
     pub tracked: Option<bool>,

@@ -4,7 +4,7 @@ use super::intention::Intention;
 use super::phase::{Completion, Phase, TaskTimes};
 use super::status::{FinalStatus, FinishStatus};
 use super::{Task, TaskOptions};
-use crate::names::Run;
+use crate::names::{RoleName, Run};
 use crate::time::Timestamp;
 
 /// The columns of `async.task` that the core predicts.
@@ -43,6 +43,8 @@ pub struct Row {
     pub run: i32,
     /// The number of failed attempts of a task with a retry policy; 0 without one.
     pub attempt: i32,
+    /// The role whose request ended the task; null before the end, and after any other end.
+    pub ended_by: Option<RoleName>,
 }
 
 /// The state of a row, the result of `async.task_execution_state`.
@@ -125,6 +127,7 @@ impl Row {
             status,
             processed: stored(self.processed),
             error: self.processing_error.clone(),
+            ended_by: self.ended_by.clone(),
             tracked: self.tracked,
         };
         Ok(Phase::Finished { end, past })
@@ -184,6 +187,7 @@ fn finished(base: Row, end: &Completion) -> Row {
         finish_status: Some(status.into()),
         failed: Some(status.failed()),
         processing_error: end.error.clone(),
+        ended_by: end.ended_by.clone(),
         tracked: end.tracked,
         ..base
     }

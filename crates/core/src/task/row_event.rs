@@ -7,7 +7,7 @@ use super::row::{LaunchState, Row};
 use super::status::FinishStatus;
 use super::step::TIMED_OUT;
 use super::{Task, TaskOptions};
-use crate::names::{Run, TaskId};
+use crate::names::{RoleName, Run, TaskId};
 use crate::orchestrator::input::RequestId;
 use crate::time::{Span, Timestamp};
 
@@ -65,7 +65,7 @@ impl TaskEvent {
 ///
 /// ```
 /// use pgasync_core::{Event, FinishStatus, Intention, LaunchState, Outcome, RowEvent, Run};
-/// let cancel = Intention::Cancel { message: Some("no longer wanted".to_owned()) };
+/// let cancel = Intention::Cancel { message: Some("no longer wanted".to_owned()), requested_by: None };
 /// let launch = LaunchState::Launched(Some(cancel));
 /// let end = Event::QueryEnded { run: Run(1), outcome: Outcome::Ok };
 /// let event = RowEvent::of(&end, Some(&launch)).expect("the end of a query changes the row");
@@ -89,6 +89,8 @@ pub struct RowEvent {
     pub timeout: Option<Span>,
     /// What the target answered about the rows of a query that succeeded, if they are kept.
     pub result: Option<ResultText>,
+    /// The role that made the request, or the request of the intention.
+    pub requested_by: Option<RoleName>,
 }
 
 impl RowEvent {
@@ -116,8 +118,8 @@ impl RowEvent {
             Event::Restart => Self::named("RESTART"),
             Event::QueryEnded { outcome, .. } => Self::end(outcome, running.flatten()),
             Event::Abandon { known } => {
-                let message = match running.flatten() {
-                    Some(Intention::Timeout { message }) => message.clone(),
+                let (message, requested_by) = match running.flatten() {
+                    Some(Intention::Timeout { message, requested_by }) => (message.clone(), requested_by.clone()),
                     Some(
                         Intention::Cancel { .. }
                         | Intention::Pause { .. }
@@ -125,9 +127,9 @@ impl RowEvent {
                         | Intention::Yield
                         | Intention::Defer { .. },
                     )
-                    | None => None,
+                    | None => (None, None),
                 };
-                Self { message, known: Some(known.clone()), ..Self::named("UNREACHABLE") }
+                Self { message, requested_by, known: Some(known.clone()), ..Self::named("UNREACHABLE") }
             }
             Event::Deadline | Event::Request(_) if running.is_some() => return None,
             Event::Deadline if claimed => Self { status: Some(FinishStatus::TimedOut), ..Self::named("END_ERROR") },
@@ -141,6 +143,7 @@ impl RowEvent {
                     request.error.clone()
                 },
                 duration: request.duration,
+                requested_by: request.requested_by.clone(),
                 ..Self::named(if claimed { "END_ERROR" } else { "REQUEST" })
             },
         })
@@ -153,7 +156,16 @@ impl RowEvent {
     }
 
     const fn named(name: &'static str) -> Self {
-        Self { name, status: None, message: None, known: None, duration: None, timeout: None, result: None }
+        Self {
+            name,
+            status: None,
+            message: None,
+            known: None,
+            duration: None,
+            timeout: None,
+            result: None,
+            requested_by: None,
+        }
     }
 
     fn end(outcome: &Outcome, intention: Option<&Intention>) -> Self {
@@ -170,7 +182,8 @@ impl RowEvent {
             }
         };
         let result = if let Outcome::OkWith(result) = outcome { Some(result.clone()) } else { None };
-        Self { status, message, known, duration, result, ..Self::named(name) }
+        let requested_by = intention.and_then(Intention::requested_by).cloned();
+        Self { status, message, known, duration, result, requested_by, ..Self::named(name) }
     }
 }
 
@@ -206,6 +219,7 @@ mod tests {
             status: FinishStatus::Deferred,
             error: Some("not now".to_owned()),
             duration: Some(Span::seconds(3)),
+            requested_by: RoleName::new("ann").ok(),
         };
         let (asked, launched) = (Event::Request(request), LaunchState::Launched(None));
         for (launch, names) in [
@@ -218,6 +232,7 @@ mod tests {
                 status: Some(FinishStatus::Deferred),
                 message: Some("not now".to_owned()),
                 duration: Some(Span::seconds(3)),
+                requested_by: RoleName::new("ann").ok(),
                 ..RowEvent::named(name)
             });
             assert_eq!(of(&asked, launch), expected, "{launch:?}");
@@ -229,7 +244,8 @@ mod tests {
     #[test]
     fn the_end_of_a_query_carries_what_is_known_and_the_intention() {
         let run = crate::Run(1);
-        let cancel = Intention::Cancel { message: Some("no longer wanted".to_owned()) };
+        let requested_by = RoleName::new("ann").ok();
+        let cancel = Intention::Cancel { message: Some("no longer wanted".to_owned()), requested_by };
         let canceled = LaunchState::Launched(Some(cancel));
         for (outcome, name, known) in [
             (Outcome::Ok, "END_OK", None),
@@ -240,14 +256,15 @@ mod tests {
             let plain = RowEvent { known: known.map(str::to_owned), ..RowEvent::named(name) };
             assert_eq!(of(&ended, Some(&LaunchState::Launched(None))), Some(plain.clone()));
             let (status, message) = (Some(FinishStatus::Canceled), Some("no longer wanted".to_owned()));
-            assert_eq!(of(&ended, Some(&canceled)), Some(RowEvent { status, message, ..plain }));
+            let requested_by = RoleName::new("ann").ok();
+            assert_eq!(of(&ended, Some(&canceled)), Some(RowEvent { status, message, requested_by, ..plain }));
         }
     }
 
     #[test]
     fn only_a_success_without_an_intention_is_a_plain_end() {
         let run = crate::Run(1);
-        let (plain, canceled) = (None, Some(Intention::Cancel { message: None }));
+        let (plain, canceled) = (None, Some(Intention::Cancel { message: None, requested_by: None }));
         for (outcome, intention, is_plain) in [
             (Outcome::Ok, plain.clone(), true),
             (Outcome::OkWith(ResultText::new("{}")), plain.clone(), false),
@@ -267,8 +284,10 @@ mod tests {
         let abandon = Event::Abandon { known: "no answer".to_owned() };
         let plain = RowEvent { known: Some("no answer".to_owned()), ..RowEvent::named("UNREACHABLE") };
         assert_eq!(of(&abandon, Some(&LaunchState::Launched(None))), Some(plain.clone()));
-        let timeout = LaunchState::Launched(Some(Intention::Timeout { message: Some("too long".to_owned()) }));
+        let requested_by = RoleName::new("ann").ok();
+        let timeout = Intention::Timeout { message: Some("too long".to_owned()), requested_by: requested_by.clone() };
+        let timeout = LaunchState::Launched(Some(timeout));
         let message = Some("too long".to_owned());
-        assert_eq!(of(&abandon, Some(&timeout)), Some(RowEvent { message, ..plain }));
+        assert_eq!(of(&abandon, Some(&timeout)), Some(RowEvent { message, requested_by, ..plain }));
     }
 }

@@ -7,7 +7,7 @@ use super::phase::{Completion, Phase, TaskTimes};
 use super::rejected::Rejected;
 use super::retry::Failure;
 use super::status::{FinalStatus, FinishStatus};
-use crate::names::Run;
+use crate::names::{RoleName, Run};
 use crate::time::{Span, Timestamp};
 
 /// `processing_error` of a task whose deadline passed.
@@ -161,7 +161,7 @@ impl Task {
                 if intention.is_some() {
                     return Err(Rejected::Superseded);
                 }
-                intend(Intention::Timeout { message: None })
+                intend(Intention::DEADLINE)
             }
             Event::QueryEnded { run, outcome } => {
                 self.current(*run)?;
@@ -231,7 +231,9 @@ impl Task {
     /// The task after the end of its query with this intention.
     fn ended(&self, intention: Option<&Intention>, outcome: &Outcome, now: Timestamp) -> Self {
         match (intention, outcome) {
-            (Some(Intention::Finish { status, error }), _) => self.finished(*status, error.clone(), now),
+            (Some(Intention::Finish { status, error, requested_by }), _) => {
+                self.finished(*status, error.clone(), now).ended_by(requested_by.as_ref())
+            }
             (Some(Intention::Yield), _) => self.yielding(now),
             (Some(Intention::Defer { duration }), _) => self.returned_to_queue(Some(*duration), now),
             // The query succeeded before a cancel request reached it.
@@ -246,20 +248,20 @@ impl Task {
                 }
             }
             // A request to time out beats a retry, and the deadline does not.
-            (Some(Intention::Timeout { message: None }), Outcome::Error(_)) => {
+            (Some(Intention::Timeout { message: None, .. }), Outcome::Error(_)) => {
                 self.failing(Failure::Timeout, self.timed_out(None, None, now), now)
             }
-            (Some(Intention::Timeout { message: None }), Outcome::Unknown(known)) => {
+            (Some(Intention::Timeout { message: None, .. }), Outcome::Unknown(known)) => {
                 self.failing(Failure::UnknownTimeout, self.timed_out(None, Some(known), now), now)
             }
-            (Some(Intention::Timeout { message: message @ Some(_) }), Outcome::Error(_)) => {
-                self.timed_out(message.as_ref(), None, now)
+            (Some(Intention::Timeout { message: message @ Some(_), requested_by }), Outcome::Error(_)) => {
+                self.timed_out(message.as_ref(), None, now).ended_by(requested_by.as_ref())
             }
-            (Some(Intention::Timeout { message: message @ Some(_) }), Outcome::Unknown(known)) => {
-                self.timed_out(message.as_ref(), Some(known), now)
+            (Some(Intention::Timeout { message: message @ Some(_), requested_by }), Outcome::Unknown(known)) => {
+                self.timed_out(message.as_ref(), Some(known), now).ended_by(requested_by.as_ref())
             }
-            (Some(Intention::Cancel { message }), Outcome::Error(_)) => {
-                self.finished(FinalStatus::Canceled, message.clone(), now)
+            (Some(Intention::Cancel { message, requested_by }), Outcome::Error(_)) => {
+                self.finished(FinalStatus::Canceled, message.clone(), now).ended_by(requested_by.as_ref())
             }
             (Some(Intention::Pause { duration }), Outcome::Error(_)) => self.returned_to_queue(*duration, now),
             (None, Outcome::Error(error)) => {
@@ -268,11 +270,9 @@ impl Task {
             }
             // The query may have committed. The error says so, and the task does not run again, unless
             // its policy permits it.
-            (Some(Intention::Cancel { message: Some(message) }), Outcome::Unknown(known)) => {
-                self.finished(FinalStatus::Canceled, Some(format!("{message}\n{known}")), now)
-            }
-            (Some(Intention::Cancel { message: None }), Outcome::Unknown(known)) => {
-                self.finished(FinalStatus::Canceled, Some(known.clone()), now)
+            (Some(Intention::Cancel { message, requested_by }), Outcome::Unknown(known)) => {
+                let error = message.as_ref().map_or_else(|| known.clone(), |message| format!("{message}\n{known}"));
+                self.finished(FinalStatus::Canceled, Some(error), now).ended_by(requested_by.as_ref())
             }
             (None | Some(Intention::Pause { .. }), Outcome::Unknown(known)) => {
                 self.failing(Failure::Unknown, self.finished(FinalStatus::Failed, Some(known.clone()), now), now)
@@ -283,8 +283,8 @@ impl Task {
     /// The task is finished in the table. It keeps its pool slot until the session is known to be
     /// gone.
     fn abandoned(&self, intention: Option<&Intention>, known: &String, now: Timestamp) -> Self {
-        let message = match intention {
-            Some(Intention::Timeout { message }) => message.as_ref(),
+        let (message, requested_by) = match intention {
+            Some(Intention::Timeout { message, requested_by }) => (message.as_ref(), requested_by.as_ref()),
             None
             | Some(
                 Intention::Cancel { .. }
@@ -292,9 +292,9 @@ impl Task {
                 | Intention::Pause { .. }
                 | Intention::Yield
                 | Intention::Defer { .. },
-            ) => None,
+            ) => (None, None),
         };
-        let mut task = self.timed_out(message, Some(known), now);
+        let mut task = self.timed_out(message, Some(known), now).ended_by(requested_by);
         if let Phase::Finished { end, .. } = &mut task.phase {
             end.tracked = Some(true);
         }
@@ -317,17 +317,18 @@ impl Task {
 
     /// A request for a task without a running query takes effect at once.
     fn apply_request(&self, request: &Request, now: Timestamp) -> Result<Self, Rejected> {
-        let Request { status, error, duration } = request;
+        let Request { status, error, duration, requested_by } = request;
+        let finished = |status| self.finished(status, error.clone(), now).ended_by(requested_by.as_ref());
         match status {
-            FinishStatus::Finished => Ok(self.finished(FinalStatus::Finished, error.clone(), now)),
+            FinishStatus::Finished => Ok(finished(FinalStatus::Finished)),
             FinishStatus::Failed => {
-                let failed = self.finished(FinalStatus::Failed, error.clone(), now);
+                let failed = finished(FinalStatus::Failed);
                 let reported = matches!(self.phase, Phase::Pulled { .. } | Phase::Yielded { .. });
                 Ok(if reported { self.failing(Failure::Reported, failed, now) } else { failed })
             }
-            FinishStatus::Canceled => Ok(self.finished(FinalStatus::Canceled, error.clone(), now)),
-            FinishStatus::TimedOut => Ok(self.timed_out(error.as_ref(), None, now)),
-            FinishStatus::Doa => Ok(self.finished(FinalStatus::Doa, error.clone(), now)),
+            FinishStatus::Canceled => Ok(finished(FinalStatus::Canceled)),
+            FinishStatus::TimedOut => Ok(self.timed_out(error.as_ref(), None, now).ended_by(requested_by.as_ref())),
+            FinishStatus::Doa => Ok(finished(FinalStatus::Doa)),
             FinishStatus::Yielded => Ok(self.yielding(now)),
             FinishStatus::Paused => Ok(self.returned_to_queue(*duration, now)),
             FinishStatus::Deferred => Ok(self.returned_to_queue(Some(duration.ok_or(Rejected::DurationMissing)?), now)),
@@ -350,8 +351,16 @@ impl Task {
 
     fn finished(&self, status: FinalStatus, error: Option<String>, now: Timestamp) -> Self {
         let tracked = self.holds_slot().then_some(false);
-        let end = Completion { status, processed: now, error, tracked };
+        let end = Completion { status, processed: now, error, ended_by: None, tracked };
         self.at(Phase::Finished { end, past: self.phase.past() })
+    }
+
+    /// The finished task, with the role whose request ended it.
+    fn ended_by(mut self, role: Option<&RoleName>) -> Self {
+        if let Phase::Finished { end, .. } = &mut self.phase {
+            end.ended_by = role.cloned();
+        }
+        self
     }
 
     /// The task after its timeout. `known` says what is known of a query whose end was not

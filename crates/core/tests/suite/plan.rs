@@ -18,6 +18,7 @@ struct Reference {
     slots: BTreeMap<PoolName, usize>,
     taken: BTreeMap<PoolName, usize>,
     down: BTreeSet<TargetName>,
+    paused: BTreeSet<TargetName>,
     workers: usize,
     busy: usize,
 }
@@ -29,7 +30,8 @@ impl Reference {
 
     fn next(&self) -> Option<QueuePosition> {
         let runs = |lane: &Lane| {
-            lane.kind == LaneKind::Pull || (self.busy < self.workers && !self.down.contains(&lane.target))
+            !self.paused.contains(&lane.target)
+                && (lane.kind == LaneKind::Pull || self.busy < self.workers && !self.down.contains(&lane.target))
         };
         self.waiting.iter().find(|(_, lane)| self.open(&lane.pool) && runs(lane)).map(|(position, _)| *position)
     }
@@ -54,6 +56,7 @@ enum Act {
     Free(usize),
     Resize { target: usize, slots: usize },
     Flip(usize),
+    Pause(usize),
     Workers(usize),
 }
 
@@ -65,6 +68,7 @@ fn act() -> impl Strategy<Value = Act> {
         4 => any::<usize>().prop_map(Act::Free),
         1 => (0..TARGETS.len(), 0..3_usize).prop_map(|(target, slots)| Act::Resize { target, slots }),
         1 => (0..TARGETS.len()).prop_map(Act::Flip),
+        1 => (0..TARGETS.len()).prop_map(Act::Pause),
         1 => (0..6_usize).prop_map(Act::Workers),
     ]
 }
@@ -139,6 +143,14 @@ impl Driven {
                 }
                 self.plan.set_target(&target, up);
             }
+            Act::Pause(target) => {
+                let target = TargetName::new(TARGETS[target]).unwrap();
+                let resumed = self.all.paused.remove(&target);
+                if !resumed {
+                    self.all.paused.insert(target.clone());
+                }
+                self.plan.set_paused(&target, !resumed);
+            }
             Act::Workers(workers) => self.all.workers = workers,
         }
     }
@@ -146,6 +158,7 @@ impl Driven {
     fn push(&mut self, priority: i32, entered: i64, pool: Option<bool>, target: usize, pull: bool) {
         self.last_id += 1;
         let target = TargetName::new(TARGETS[target]).unwrap();
+        let known = self.target_is_known(&target);
         let named = pool.map(|first| PoolName::new(if first { "x" } else { "a" }).unwrap());
         let kind = if pull { LaneKind::Pull } else { LaneKind::Run };
         let lane = Lane { pool: PoolName::of(named.as_ref(), &target), target, kind };
@@ -178,6 +191,14 @@ impl Driven {
             }
         }
         self.settle_pool(&lane.pool);
+        if !known {
+            // The plan forgets a target without lanes, and learns with the first one whether it is paused.
+            self.plan.set_paused(&lane.target, self.all.paused.contains(&lane.target));
+        }
+    }
+
+    fn target_is_known(&self, target: &TargetName) -> bool {
+        self.plan.lanes().any(|lane| lane.target == *target)
     }
 }
 

@@ -2,23 +2,23 @@
 //! compared with [`Task::step`] over every phase and every event.
 
 use pgasync_core::{
-    Event, Failure, FinishStatus, Intention, Outcome, Phase, PhaseName, Rejected, Request, Row, RowState, Span,
-    TIMED_OUT, Task, TaskOptions, Timestamp, example_events, example_tasks,
+    Event, Failure, FinishStatus, Intention, Outcome, Phase, PhaseName, Rejected, Request, RoleName, Row, RowState,
+    Span, TIMED_OUT, Task, TaskOptions, Timestamp, example_events, example_tasks,
 };
 
-/// The request that applies when the query ends: a status, a message, a duration.
-type Wanted = (FinishStatus, Option<String>, Option<Span>);
+/// The request that applies when the query ends: a status, a message, a duration, and its role.
+type Wanted = (FinishStatus, Option<String>, Option<Span>, Option<RoleName>);
 
 fn wanted(intention: &Intention) -> Wanted {
     match intention.clone() {
-        Intention::Cancel { message } => (FinishStatus::Canceled, message, None),
-        Intention::Timeout { message } => {
-            (FinishStatus::TimedOut, Some(message.unwrap_or_else(|| TIMED_OUT.to_owned())), None)
+        Intention::Cancel { message, requested_by } => (FinishStatus::Canceled, message, None, requested_by),
+        Intention::Timeout { message, requested_by } => {
+            (FinishStatus::TimedOut, Some(message.unwrap_or_else(|| TIMED_OUT.to_owned())), None, requested_by)
         }
-        Intention::Pause { duration } => (FinishStatus::Paused, None, duration),
-        Intention::Finish { status, error } => (status.into(), error, None),
-        Intention::Yield => (FinishStatus::Yielded, None, None),
-        Intention::Defer { duration } => (FinishStatus::Deferred, None, Some(duration)),
+        Intention::Pause { duration } => (FinishStatus::Paused, None, duration, None),
+        Intention::Finish { status, error, requested_by } => (status.into(), error, None, requested_by),
+        Intention::Yield => (FinishStatus::Yielded, None, None, None),
+        Intention::Defer { duration } => (FinishStatus::Deferred, None, Some(duration), None),
     }
 }
 
@@ -66,6 +66,7 @@ fn becomes(
         eligible_when: if waits { later(wait.map(|wait| now + wait), options, now) } else { None },
         run: row.run,
         attempt: row.attempt,
+        ended_by: None,
     }
 }
 
@@ -133,7 +134,7 @@ fn step_columns(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
         Event::Abandon { .. } => launched && overdue,
         Event::Request(r) if r.status == FinishStatus::Deferred && r.duration.is_none() => false,
         Event::Request(r) if launched => {
-            let of_the_deadline = intention == Some(Intention::Timeout { message: None });
+            let of_the_deadline = intention == Some(Intention::DEADLINE);
             of_the_deadline || intention.as_ref().is_none_or(|first| ends(r.status) && !ends(wanted(first).0))
         }
         Event::Request(_) => true,
@@ -160,15 +161,20 @@ fn step_columns(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
         },
         Event::QueryEnded { outcome, .. } => ended(&row, options, intention.as_ref().map(wanted), outcome, now),
         Event::Abandon { known } => {
-            let message = match &intention {
-                Some(Intention::Timeout { message: Some(message) }) => message.as_str(),
-                _ => TIMED_OUT,
+            let (message, ended_by) = match &intention {
+                Some(Intention::Timeout { message: Some(message), requested_by }) => {
+                    (message.as_str(), requested_by.clone())
+                }
+                _ => (TIMED_OUT, None),
             };
             let error = Some([message, known].join("\n"));
-            Row { tracked: Some(true), ..becomes(&row, options, FinishStatus::TimedOut, error, None, now) }
+            Row { tracked: Some(true), ended_by, ..becomes(&row, options, FinishStatus::TimedOut, error, None, now) }
         }
         Event::Deadline if !launched => becomes(&row, options, FinishStatus::TimedOut, None, None, now),
-        Event::Request(r) if !launched => becomes(&row, options, r.status, r.error.clone(), r.duration, now),
+        Event::Request(r) if !launched => Row {
+            ended_by: r.requested_by.clone().filter(|_| ends(r.status)),
+            ..becomes(&row, options, r.status, r.error.clone(), r.duration, now)
+        },
         Event::GiveUp { error } => becomes(&row, options, FinishStatus::Failed, Some(error.clone()), None, now),
         Event::Launch | Event::Deadline | Event::Request(_) | Event::Release | Event::Restart => row.clone(),
     });
@@ -194,7 +200,7 @@ fn failing(row: &Row, last: Row, options: &TaskOptions, failure: Failure<'_>, no
 /// How the event fails the attempt, if it does.
 fn failure<'a>(row: &Row, task: &Task, event: &'a Event, intention: Option<&Intention>) -> Option<Failure<'a>> {
     let with_client = row.yielded.is_some() || task.phase.name() == PhaseName::Pulled;
-    let by_deadline = intention == Some(&Intention::Timeout { message: None });
+    let by_deadline = intention == Some(&Intention::DEADLINE);
     let pauses = matches!(intention, Some(Intention::Pause { .. }));
     match event {
         Event::QueryEnded { outcome: Outcome::Error(text), .. } if intention.is_none() => Some(Failure::Error(text)),
@@ -213,7 +219,7 @@ fn failure<'a>(row: &Row, task: &Task, event: &'a Event, intention: Option<&Inte
 }
 
 fn ended(row: &Row, options: &TaskOptions, wanted: Option<Wanted>, outcome: &Outcome, now: Timestamp) -> Row {
-    let stands = |(status, _, _): &Wanted| match outcome {
+    let stands = |(status, ..): &Wanted| match outcome {
         Outcome::Error(_) => true,
         Outcome::Ok | Outcome::OkWith(_) => {
             !matches!(status, FinishStatus::Canceled | FinishStatus::TimedOut | FinishStatus::Paused)
@@ -221,9 +227,9 @@ fn ended(row: &Row, options: &TaskOptions, wanted: Option<Wanted>, outcome: &Out
         Outcome::Unknown(_) => *status != FinishStatus::Paused,
     };
     let success = if options.asynchronous_finish { FinishStatus::Yielded } else { FinishStatus::Finished };
-    let (status, error, wait) = wanted.filter(stands).unwrap_or_else(|| match outcome {
-        Outcome::Ok | Outcome::OkWith(_) => (success, None, None),
-        Outcome::Error(text) | Outcome::Unknown(text) => (FinishStatus::Failed, Some(text.clone()), None),
+    let (status, error, wait, role) = wanted.filter(stands).unwrap_or_else(|| match outcome {
+        Outcome::Ok | Outcome::OkWith(_) => (success, None, None, None),
+        Outcome::Error(text) | Outcome::Unknown(text) => (FinishStatus::Failed, Some(text.clone()), None, None),
     });
     // The error of an unconfirmed cancel or timeout contains the facts that are known.
     let error = match outcome {
@@ -232,7 +238,8 @@ fn ended(row: &Row, options: &TaskOptions, wanted: Option<Wanted>, outcome: &Out
         }
         Outcome::Ok | Outcome::OkWith(_) | Outcome::Error(_) | Outcome::Unknown(_) => error,
     };
-    becomes(row, options, status, error, wait, now)
+    let ended_by = role.filter(|_| ends(status));
+    Row { ended_by, ..becomes(row, options, status, error, wait, now) }
 }
 
 #[test]

@@ -14,13 +14,16 @@ const OPERATION: &str = "reading a task";
 
 const ROW: &str = "select t.query as full_query, t.processing_error as full_error, t.run, t.yielded, t.eligible_when,
     t.times_up, t.run_at, t.expires_at, t.manual_timeout, t.asynchronous_finish, t.tracked, t.pushed_by::pg_catalog.text,
-    t.unique_key, t.retry, t.schedule, t.scheduled_for, t.keep_result_for is not null as keep_result, t.task_data
+    t.unique_key, t.retry, t.schedule, t.scheduled_for, t.keep_result_for is not null as keep_result, t.task_data,
+    t.ended_by
   from async.task t where t.task_id operator(pg_catalog.=) $1";
 
-const REQUESTS: &str = "select r.status::pg_catalog.text, r.error_message, r.duration, r.requested
+const REQUESTS: &str = "select r.status::pg_catalog.text, r.error_message, r.duration, r.requested,
+    r.requested_by
   from async.request r where r.task_id operator(pg_catalog.=) $1 order by r.request_id";
 
-const ATTEMPTS: &str = "select a.run, a.attempt, a.began, a.ended, a.status::pg_catalog.text, a.error
+const ATTEMPTS: &str = "select a.run, a.attempt, a.began, a.ended, a.status::pg_catalog.text, a.error,
+    a.ended_by
   from async.attempt a where a.task_id operator(pg_catalog.=) $1 order by a.run";
 
 /// A task with everything that is known about it.
@@ -48,6 +51,8 @@ pub struct TaskDetails {
     pub tracked: Option<bool>,
     /// The role that pushed it.
     pub pushed_by: Option<String>,
+    /// The role whose request ended it.
+    pub ended_by: Option<String>,
     /// Its unique key.
     pub unique_key: Option<String>,
     /// Its retry policy, as the push copied it.
@@ -77,6 +82,8 @@ pub struct OpenRequest {
     pub duration: Option<Span>,
     /// When it was made.
     pub requested: Timestamp,
+    /// The role that made it; `None` for one of the engine.
+    pub requested_by: Option<String>,
 }
 
 /// An attempt of a task with a retry policy.
@@ -94,6 +101,8 @@ pub struct EndedAttempt {
     pub status: String,
     /// The error.
     pub error: Option<String>,
+    /// The role whose request ended it.
+    pub ended_by: Option<String>,
 }
 
 impl Client {
@@ -136,6 +145,7 @@ fn details(task: FoundTask, row: &Row) -> TaskDetails {
         asynchronous_finish: row.get("asynchronous_finish"),
         tracked: row.get("tracked"),
         pushed_by: row.get("pushed_by"),
+        ended_by: row.get("ended_by"),
         unique_key: row.get("unique_key"),
         retry: row.get("retry"),
         schedule: row.get("schedule"),
@@ -153,6 +163,7 @@ fn request(row: &Row) -> OpenRequest {
         message: row.get(1),
         duration: row.get::<_, Option<WireInterval>>(2).map(|interval| interval.0),
         requested: row.get::<_, WireTimestamp>(3).0,
+        requested_by: row.get(4),
     }
 }
 
@@ -164,6 +175,7 @@ fn attempt(row: &Row) -> EndedAttempt {
         ended: row.get::<_, WireTimestamp>(3).0,
         status: row.get(4),
         error: row.get(5),
+        ended_by: row.get(6),
     }
 }
 

@@ -138,6 +138,8 @@ pub struct PoolStatistics {
     pub waiting_for: Option<Span>,
     /// Whether the last configuration left the pool out.
     pub retired: bool,
+    /// Whether no task of it starts.
+    pub paused: bool,
 }
 
 /// The state of a target.
@@ -149,6 +151,8 @@ pub enum TargetState {
     Lost,
     /// Sessions of an older leader are being ended there.
     Fencing,
+    /// It can be reached, and no task starts there.
+    Paused,
     /// It takes no new tasks.
     Retired,
     /// No leader exists, so the state is unknown.
@@ -172,6 +176,8 @@ pub struct TargetStatistics {
     pub patience_ends: Option<Timestamp>,
     /// The number of running queries.
     pub running: i64,
+    /// Whether no task starts there, in any state.
+    pub paused: bool,
 }
 
 /// Tasks of one pool and target that wait for the same reason.
@@ -218,6 +224,7 @@ impl TargetState {
             Self::Ok => "ok",
             Self::Lost => "lost",
             Self::Fencing => "fencing",
+            Self::Paused => "paused",
             Self::Retired => "retired",
             Self::Unknown => "unknown",
         }
@@ -333,6 +340,7 @@ fn pool(row: &Row) -> PoolStatistics {
         more: row.get("more"),
         waiting_for: span(row, "waiting_for"),
         retired: row.get("retired"),
+        paused: row.get("paused"),
     }
 }
 
@@ -343,6 +351,7 @@ fn target(row: &Row) -> TargetStatistics {
             "ok" => TargetState::Ok,
             "lost" => TargetState::Lost,
             "fencing" => TargetState::Fencing,
+            "paused" => TargetState::Paused,
             "retired" => TargetState::Retired,
             _ => TargetState::Unknown,
         },
@@ -351,6 +360,7 @@ fn target(row: &Row) -> TargetStatistics {
         retry_at: time(row, "retry_at"),
         patience_ends: time(row, "patience_ends"),
         running: row.get("running"),
+        paused: row.get("paused"),
     }
 }
 

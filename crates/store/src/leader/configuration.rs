@@ -42,7 +42,7 @@ impl LeaderConfiguration {
             .await?;
         let targets = session
             .query(
-                "select t.target, t.max_concurrency, t.default_timeout, t.max_sessions, t.session_reset, t.target = c.self_target as is_self,
+                "select t.target, t.max_concurrency, t.default_timeout, t.max_sessions, t.session_reset, t.paused, t.target = c.self_target as is_self,
                    case when t.target = c.self_target then async.self_conninfo() else t.connection_string end as address
                  from async.target t cross join async.control c",
                 &[],
@@ -50,13 +50,15 @@ impl LeaderConfiguration {
             .await?;
         let pools = session
             .query(
-                "select concurrency_pool, max_workers, interval / nullif(starts_max, 0) as spacing
+                "select concurrency_pool, max_workers, interval / nullif(starts_max, 0) as spacing, paused
                  from async.concurrency_pool",
                 &[],
             )
             .await?;
         let pools = pools.iter().filter_map(|row| Some((PoolName::new(row.get::<_, &str>(0)).ok()?, row)));
         let spacings = pools.clone().filter_map(|(name, row)| Some((name, span(row, "spacing")?)));
+        let paused_pools = pools.clone().filter(|(_, row)| row.get("paused"));
+        let paused_targets = targets.iter().filter(|row| row.get("paused"));
         let settings = Settings {
             workers: count(control.get("workers")),
             paused: control.get("paused"),
@@ -68,6 +70,10 @@ impl LeaderConfiguration {
             has_routines: control.get("has_routines"),
             targets: targets.iter().filter_map(target_settings).collect(),
             spacings: spacings.collect(),
+            paused_targets: paused_targets
+                .filter_map(|row| TargetName::new(row.get::<_, &str>("target")).ok())
+                .collect(),
+            paused_pools: paused_pools.map(|(name, _)| name).collect(),
             pools: pools.map(|(name, row)| (name, count(row.get("max_workers")))).collect(),
             tuning: Tuning::default(),
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pgasync_core::{Input, Request, RequestId, RowState, StoredRequest, TaskId};
 use pgasync_pg::{Error, Row};
 
-use super::rows::{StoredTask, span, status};
+use super::rows::{StoredTask, role, span, status};
 use super::{LeaderError, LeaderSession, OperationResults};
 
 /// Rows of requests read at once, with up to 64 KiB of message each.
@@ -58,7 +58,12 @@ impl LeaderSession {
             let about = stored.get(&TaskId(row.get("task_id"))).and_then(|stored| stored.snapshot(false));
             match (about, status(row.get("status"))) {
                 (Some(about), Some(status)) => {
-                    let request = Request { status, error: row.get("error_message"), duration: span(row, "duration") };
+                    let request = Request {
+                        status,
+                        error: row.get("error_message"),
+                        duration: span(row, "duration"),
+                        requested_by: role(row, "requested_by"),
+                    };
                     requests.push(StoredRequest { id: RequestId(id), request, about });
                 }
                 _ => orphaned.push(id),

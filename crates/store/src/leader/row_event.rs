@@ -1,7 +1,7 @@
 //! Events for the SQL writer: the core's [`RowEvent`] as a value of the type `async.event_t`.
 
 use bytes::BytesMut;
-use pgasync_core::{FinishStatus, ResultText, RowEvent, TaskEvent, Timestamp};
+use pgasync_core::{FinishStatus, ResultText, RoleName, RowEvent, TaskEvent, Timestamp};
 use pgasync_pg::types::{IsNull, ToSql, Type};
 
 use super::composite::{EncodingError, Fields, unknown_field};
@@ -42,6 +42,7 @@ impl Fields for WireEvent {
             "timeout" => event.timeout.map(WireInterval).to_sql(ty, out),
             "requests" => self.requests.to_sql(ty, out),
             "result" => event.result.as_ref().map(ResultText::as_str).to_sql(ty, out),
+            "requested_by" => event.requested_by.as_ref().map(RoleName::as_str).to_sql(ty, out),
             other => Err(unknown_field::<Self>(other)),
         }
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use pgasync_core::{
-    FinishStatus, Head, Intention, Lane, LaneKind, LaunchState, PoolName, Priority, QueuePosition, Row as TaskRow, Run,
-    Span, TargetName, TaskId, TaskOptions, TaskSnapshot, Timestamp,
+    FinishStatus, Head, Intention, Lane, LaneKind, LaunchState, PoolName, Priority, QueuePosition, RoleName,
+    Row as TaskRow, Run, Span, TargetName, TaskId, TaskOptions, TaskSnapshot, Timestamp,
 };
 use pgasync_pg::Row;
 
@@ -63,6 +63,7 @@ fn row_with(row: &Row, run: i32) -> TaskRow {
         eligible_when: time(row, "eligible_when"),
         run,
         attempt: row.get("attempt"),
+        ended_by: role(row, "ended_by"),
     }
 }
 
@@ -105,6 +106,10 @@ pub(super) fn time(row: &Row, column: &str) -> Option<Timestamp> {
 
 pub(super) fn span(row: &Row, column: &str) -> Option<Span> {
     row.get::<_, Option<WireInterval>>(column).map(|interval| interval.0)
+}
+
+pub(super) fn role(row: &Row, column: &str) -> Option<RoleName> {
+    row.get::<_, Option<&str>>(column).and_then(|name| RoleName::new(name).ok())
 }
 
 pub(super) fn status(label: &str) -> Option<FinishStatus> {

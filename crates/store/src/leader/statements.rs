@@ -30,7 +30,7 @@ statements! {
     rotate_marks: "select from async.lead_rotate_marks($1, $2, $3)",
     heads: "select * from async.lead_heads($1, $2, $3, $4, $5, $6, $7)",
     rows: "select * from async.lead_rows($1)",
-    requests: "select request_id, task_id, status::text, error_message, duration
+    requests: "select request_id, task_id, status::text, error_message, duration, requested_by
         from async.request where request_id > $1 order by request_id limit $2",
     dismiss: "delete from async.request where request_id = any ($1)",
     sweep: "select * from async.lead_sweep($1, $2, $3)",

@@ -43,7 +43,8 @@ async fn stop_says_when_the_leader_goes_on() {
 async fn pause_holds_new_starts_until_resume() {
     let (database, _target) = server().await;
     let conninfo = database.conninfo();
-    on(&conninfo, &["pause"]).refused(2, "--all");
+    on(&conninfo, &["pause"]).refused(2, "--target <NAME>|--pool <NAME>|--all");
+    on(&conninfo, &["pause", "--all", "--target", "there"]).refused(2, "cannot be used with");
     on(&conninfo, &["pause", "--all"]).done();
     let mut engine = RustEngine::attach(&database);
     engine.lead().await;
@@ -52,6 +53,36 @@ async fn pause_holds_new_starts_until_resume() {
     on(&conninfo, &["resume", "--all"]).done();
     database.wait_until_finished().await;
     engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_target_or_a_pool_is_paused_until_it_is_resumed() {
+    let (database, _target) = server().await;
+    let conninfo = database.conninfo();
+    database.run("select async.set_pool('partner api', 2)").await;
+    for (option, name, reason) in
+        [("--target", "there", "target there is paused"), ("--pool", "partner api", "pool partner api is paused")]
+    {
+        let paused = on(&conninfo, &["pause", option, name]).done();
+        assert!(paused.stderr.contains(&format!("no task of {} \"{name}\" starts", &option[2..])), "{paused:#?}");
+        let mut engine = RustEngine::attach(&database);
+        engine.lead().await;
+        database.run("select async.push('select 1', 'there', concurrency_pool => 'partner api')").await;
+        database.wait_for("select count(*) = 1 from async.v_why_waiting where reason like '%paused'").await;
+        assert_eq!(database.text("select reason from async.v_why_waiting").await.as_deref(), Some(reason));
+        on(&conninfo, &["resume", option, name]).done();
+        database.wait_until_finished().await;
+        engine.stop().await;
+    }
+    on(&conninfo, &["pause", "--target", "nowhere"]).refused(1, "there is no target \"nowhere\"");
+    on(&conninfo, &["resume", "--pool", "there"]).refused(1, "no pool \"there\" is configured");
+    on(&conninfo, &["pause", "--target", "self"]).done();
+    let paused = "select string_agg(target, ' ') from async.target where paused";
+    assert_eq!(database.text(paused).await.as_deref(), Some("async.self"));
+    // A retired target stays retired.
+    database.run("select async.retire_target('there')").await;
+    on(&conninfo, &["pause", "--target", "there"]).done();
+    database.assert_holds("select retired and paused from async.target where target = 'there'").await;
 }
 
 #[tokio::test]

@@ -182,6 +182,7 @@ fn documents() -> Vec<Value> {
             "session_reset",
             "receipts",
             "tags",
+            "paused",
             "retired",
             "connection_string",
             "default_timeout",
@@ -258,7 +259,7 @@ fn generated(seed: &mut Seed) -> Value {
         ("default_retry", &["\"none\"", "\"r\"", "\"used\"", "\"a\""]),
         ("result_bytes_max", &["1024", "1023", "16777216", "16777217", "2000000"]),
     ];
-    const OF_TARGETS: [(&str, &[&str]); 12] = [
+    const OF_TARGETS: [(&str, &[&str]); 13] = [
         ("max_workers", &["0", "3", "4"]),
         ("max_concurrency", &["3", "4", "9"]),
         ("connection_string", &["\"\"", "\"dbname=x\"", "\"port=1\""]),
@@ -270,12 +271,14 @@ fn generated(seed: &mut Seed) -> Value {
         ("receipts", &["true", "false"]),
         ("tags", &["[]", "[\"x\"]", "[\"x\", \"y\"]", "[\"x\", \"\"]"]),
         ("default_retry", &["\"none\"", "\"r\"", "\"used\""]),
+        ("paused", &["true", "false"]),
         ("retired", &["true", "false", "false"]),
     ];
-    const OF_POOLS: [(&str, &[&str]); 4] = [
+    const OF_POOLS: [(&str, &[&str]); 5] = [
         ("max_workers", &["0", "3"]),
         ("starts_max", &["0", "0", "5"]),
         ("interval", &["\"1 minute\"", "\"0.5 s\""]),
+        ("paused", &["true", "false"]),
         ("retired", &["true", "false"]),
     ];
     const OF_POLICIES: [(&str, &[&str]); 10] = [
@@ -382,6 +385,7 @@ fn tables(configuration: &Configuration) -> Value {
             "receipts": target.receipts,
             "tags": target.tags,
             "default_retry": target.default_retry,
+            "paused": target.paused,
             "retired": target.retired,
         });
         (name.clone(), row)
@@ -391,6 +395,7 @@ fn tables(configuration: &Configuration) -> Value {
             "max_workers": pool.max_workers,
             "starts_max": pool.starts_max,
             "interval": pool.interval.map(Span::as_micros),
+            "paused": pool.paused,
             "retired": pool.retired,
         });
         (name.clone(), row)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use pgasync_core::{
     Completion, Event, FinalStatus, FinishStatus, Intention, Outcome, Phase, Rejected, Request, ResultText,
-    RetryPolicy, Row, RowEvent, Run, Span, Task, TaskId, TaskOptions, TaskTimes, Timestamp,
+    RetryPolicy, RoleName, Row, RowEvent, Run, Span, Task, TaskId, TaskOptions, TaskTimes, Timestamp,
 };
 use pgasync_tests::Database;
 use serde_json::{Value, json};
@@ -102,9 +102,9 @@ impl Case {
         question
     }
 
-    /// The status and the error of the attempt that the event ends, if `async.attempt` notes it: a
+    /// The end of the attempt that the event ends, if `async.attempt` notes it: a
     /// failed one as it would end without the policy, and any other end but a first success.
-    fn noted(&self) -> Option<(FinishStatus, Option<String>)> {
+    fn noted(&self) -> Option<Completion> {
         self.task.options.retry.as_ref()?;
         let next = self.task.step(&self.event, NOW).ok()?;
         let began = self.task.row().consumed.is_some() || self.task.row().yielded.is_some();
@@ -115,7 +115,7 @@ impl Case {
             (Phase::Finished { .. }, _) => None,
             (_, Phase::Finished { end, .. }) => {
                 let first_success = end.status == FinalStatus::Finished && self.task.attempt == 0;
-                (failed || began && !first_success).then(|| (end.status.into(), end.error))
+                (failed || began && !first_success).then_some(end)
             }
             (_, _) => None,
         }
@@ -133,11 +133,11 @@ impl Case {
 }
 
 /// A row as SQL describes it, with the attempt that is noted.
-fn with_noted(row: &Row, noted: Option<(FinishStatus, Option<String>)>) -> Value {
-    let (status, error) = noted.unzip();
+fn with_noted(row: &Row, noted: Option<Completion>) -> Value {
     let mut row = json!(row);
-    row["ended_as"] = json!(status);
-    row["ended_with"] = json!(error.flatten());
+    row["ended_as"] = json!(noted.as_ref().map(|end| FinishStatus::from(end.status)));
+    row["ended_with"] = json!(noted.as_ref().and_then(|end| end.error.as_ref()));
+    row["attempt_ended_by"] = json!(noted.and_then(|end| end.ended_by));
     row
 }
 
@@ -228,6 +228,10 @@ pub(super) fn cases() -> (Vec<Case>, usize) {
     (cases, accepted)
 }
 
+pub(super) fn role(name: &str) -> RoleName {
+    RoleName::new(name).expect("a name without zero bytes")
+}
+
 fn before(micros: i64) -> Timestamp {
     Timestamp::from_micros(NOW.as_micros() - micros)
 }
@@ -266,7 +270,8 @@ fn phases() -> Vec<Phase> {
                 TaskTimes::NONE,
                 TaskTimes { consumed: Some(consumed), yielded: Some(before(9)), times_up: Some(before(1)) },
             ] {
-                let end = Completion { status, processed: before(5), error: Some("it ended".to_owned()), tracked };
+                let (error, ended_by) = (Some("it ended".to_owned()), tracked.map(|_| role("bob")));
+                let end = Completion { status, processed: before(5), error, ended_by, tracked };
                 phases.push(Phase::Finished { end, past });
             }
         }
@@ -374,14 +379,15 @@ fn requests() -> Vec<Request> {
     for status in FinishStatus::ALL {
         all.push(Request::finish(status));
         for duration in [None, Some(Span::ZERO), Some(Span::seconds(2))] {
-            all.push(Request { status, error: Some("asked".to_owned()), duration });
+            let requested_by = duration.map(|_| role("ann"));
+            all.push(Request { status, error: Some("asked".to_owned()), duration, requested_by });
         }
     }
     all
 }
 
 fn intentions() -> Vec<Option<Intention>> {
-    let mut all = vec![None, Some(Intention::Timeout { message: None })];
+    let mut all = vec![None, Some(Intention::DEADLINE)];
     all.extend(requests().iter().filter_map(|request| Intention::of(request).ok()).map(Some));
     all
 }

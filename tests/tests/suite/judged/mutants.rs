@@ -303,6 +303,7 @@ each_change_is_noticed! {
     read_result by StatedRules;
     write_results by StatedRules;
     pool_limit by Plan;
+    is_paused by Plan;
     due_tasks by Sequences;
     deferred_tasks by Sequences;
     intention_replaces by SmallRules;

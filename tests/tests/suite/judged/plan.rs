@@ -52,6 +52,13 @@ fn random(seed: &mut Seed) -> Queue {
             settings.pools.insert(PoolName::new(pool).expect("a name"), below(seed, 6));
         }
     }
+    for target in &TARGETS[..3] {
+        if seed.chance(12) {
+            settings.paused_targets.insert(TargetName::new(target).expect("a name"));
+        }
+    }
+    let configured: Vec<PoolName> = settings.pools.keys().cloned().collect();
+    settings.paused_pools.extend(configured.into_iter().filter(|_| seed.chance(20)));
     let many = 1 + seed.below(60);
     let tasks: Vec<_> = (1..=many).map(|id| waiting(seed, i64::try_from(id).expect("small"))).collect();
     let behind = seed.chance(50).then(|| seed.pick(&tasks)).map(|task| (task.lane.clone(), task.position));
@@ -104,6 +111,7 @@ impl Queue {
         let pools: BTreeMap<_, _> = self.settings.pools.iter().map(|(name, size)| (name.as_str(), *size)).collect();
         json!({
             "tasks": tasks, "targets": targets, "pools": pools, "workers": self.workers, "now": NOW.as_micros(),
+            "paused_targets": self.settings.paused_targets, "paused_pools": self.settings.paused_pools,
             "default_pool": self.settings.default_pool_workers, "skip": self.skip,
             "behind": self.behind.as_ref().map(|(lane, position)| json!({
                 "lane": [lane.pool.as_str(), lane.target.as_str(), lane.kind == LaneKind::Pull],
@@ -147,6 +155,10 @@ impl Queue {
         taken
     }
 
+    fn is_open(&self, taken: &BTreeMap<PoolName, u32>, pool: &PoolName) -> bool {
+        taken.get(pool).unwrap_or(&0) < &self.settings.limit(pool) && !self.settings.paused_pools.contains(pool)
+    }
+
     /// The choice of the reference, which goes through all tasks in order.
     fn by_sorting(&self) -> Vec<i64> {
         let (mut taken, mut workers, mut sessions) = (self.taken(), self.workers, self.sessions.clone());
@@ -155,7 +167,8 @@ impl Queue {
             let runs = lane.kind == LaneKind::Run;
             let slots = taken.entry(lane.pool.clone()).or_default();
             let room = sessions.get(&lane.target).is_none_or(|room| *room > 0) && !self.down.contains(&lane.target);
-            if *slots < self.settings.limit(&lane.pool) && (!runs || workers > 0 && room) {
+            let open = *slots < self.settings.limit(&lane.pool) && !self.settings.is_paused(lane);
+            if open && (!runs || workers > 0 && room) {
                 *slots += 1;
                 if let Some(room) = sessions.get_mut(&lane.target).filter(|_| runs) {
                     *room -= 1;
@@ -174,8 +187,10 @@ impl Queue {
         let lanes: BTreeSet<&Lane> = waiting.values().copied().collect();
         for lane in lanes {
             plan.stale(lane);
-            let open = taken.get(&lane.pool).unwrap_or(&0) < &self.settings.limit(&lane.pool);
-            plan.set_pool(&lane.pool, open, WINDOW);
+            plan.set_pool(&lane.pool, self.is_open(&taken, &lane.pool), WINDOW);
+        }
+        for target in &self.settings.paused_targets {
+            plan.set_paused(target, true);
         }
         let mut sessions = self.sessions.clone();
         for target in self.down.iter().chain(sessions.iter().filter(|(_, room)| **room == 0).map(|(name, _)| name)) {
@@ -208,7 +223,7 @@ impl Queue {
             }
             let slots = taken.entry(lane.pool.clone()).or_default();
             *slots += 1;
-            plan.set_pool(&lane.pool, *slots < self.settings.limit(&lane.pool), WINDOW);
+            plan.set_pool(&lane.pool, self.is_open(&taken, &lane.pool), WINDOW);
             chosen.push(position.task.0);
         }
     }

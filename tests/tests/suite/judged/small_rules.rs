@@ -27,7 +27,7 @@ pub(super) async fn disagreements(database: &Database) -> Vec<String> {
 
 /// The differences between `Intention::replaced_by` and `async.intention_replaces`.
 async fn intentions_that_differ(database: &Database) -> Vec<String> {
-    let mut olds = vec![None, Some(Intention::Timeout { message: None })];
+    let mut olds = vec![None, Some(Intention::DEADLINE)];
     for status in FinishStatus::ALL {
         olds.extend([Some("asked"), None].map(|message| Some(intention(status, message))));
     }
@@ -55,7 +55,8 @@ async fn intentions_that_differ(database: &Database) -> Vec<String> {
 }
 
 fn intention(status: FinishStatus, message: Option<&str>) -> Intention {
-    let request = Request { status, error: message.map(str::to_owned), duration: Some(Span::seconds(1)) };
+    let request =
+        Request { error: message.map(str::to_owned), duration: Some(Span::seconds(1)), ..Request::finish(status) };
     Intention::of(&request).expect("it names a duration")
 }
 

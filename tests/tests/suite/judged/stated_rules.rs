@@ -566,8 +566,8 @@ const RESULTS: &[Stated] = &[
          insert into async.result (task_id, run, rows, truncated, error) values (7, 1, null, true, 'old');
          select async.write_results(array[
            row(7, null, 'END_OK', null, null, null, null, null, null, null,
-             '{\"row_count\": 1, \"truncated\": false, \"rows\": \"WzFd\"}')::async.event_t,
-           row(8, 1, 'END_OK', null, null, null, null, null, null, null, '{}')::async.event_t])",
+             '{\"row_count\": 1, \"truncated\": false, \"rows\": \"WzFd\"}', null)::async.event_t,
+           row(8, 1, 'END_OK', null, null, null, null, null, null, null, '{}', null)::async.event_t])",
         "(select array_agg(r) from async.result r)",
         "{\"(7,4,1,[1],f,3,)\"}",
     ),

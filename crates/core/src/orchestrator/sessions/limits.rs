@@ -1,4 +1,4 @@
-//! The limits on the sessions of targets (`max_sessions`).
+//! What is configured of the sessions of targets: limits (`max_sessions`), and pauses.
 
 use super::Sessions;
 use super::session::{Session, SessionState};
@@ -28,6 +28,18 @@ impl Sessions {
             let idle = target.idle.clone();
             for session in idle.into_iter().take(self.excess(&name)) {
                 self.close(session, cx, plan);
+            }
+            self.refresh_target(&name, plan);
+        }
+    }
+
+    /// Applies which targets are paused. A target that is resumed and cannot be reached counts as lost
+    /// from now on, and is tried at once: its tasks have not waited for it.
+    pub(in crate::orchestrator) fn pause(&mut self, cx: &mut Context, plan: &mut Plan) {
+        let before = std::mem::replace(&mut self.paused, cx.settings().paused_targets.clone());
+        for name in self.paused.symmetric_difference(&before).cloned().collect::<Vec<_>>() {
+            if !self.paused.contains(&name) {
+                self.restart_outage(&name, cx);
             }
             self.refresh_target(&name, plan);
         }

@@ -42,6 +42,8 @@ pub(super) struct Sessions {
     lost: BTreeMap<SessionId, TaskId>,
     /// The targets with a limit on their sessions.
     limits: BTreeMap<TargetName, usize>,
+    /// The targets that are paused.
+    paused: BTreeSet<TargetName>,
     /// The sessions that are connections, and their moves between targets.
     moves: Moves,
 }
@@ -50,7 +52,8 @@ impl Sessions {
     /// The sessions of a new epoch. Session numbers go on: an answer about a session of another
     /// epoch of this process must not be taken for one about a new session.
     pub(super) fn restarted(&self) -> Self {
-        Self { last_session: self.last_session, limits: self.limits.clone(), ..Self::default() }
+        let (limits, paused) = (self.limits.clone(), self.paused.clone());
+        Self { last_session: self.last_session, limits, paused, ..Self::default() }
     }
 
     pub(super) fn state(&self, session: SessionId) -> Option<SessionState> {
@@ -101,6 +104,7 @@ impl Sessions {
 
     /// Tells the plan whether tasks may be claimed for the target.
     pub(super) fn refresh_target(&self, target: &TargetName, plan: &mut Plan) {
+        plan.set_paused(target, self.paused.contains(target));
         plan.set_target(target, self.targets.get(target).is_some_and(Target::may_claim));
     }
 

@@ -67,6 +67,14 @@ impl Sessions {
         self.refresh_target(target, plan);
     }
 
+    /// The outage counts from now on, and the target is tried soon.
+    pub(super) fn restart_outage(&mut self, target: &TargetName, cx: &mut Context) {
+        if let Some(outage) = self.targets.get_mut(target).and_then(|state| state.outage.as_mut()) {
+            outage.since = cx.monotonic();
+        }
+        self.retry_soon(target, cx);
+    }
+
     /// Whether a connection to the target is due that shows whether it can be reached.
     pub(crate) fn probe(&self, target: &TargetName, now: MonotonicTime) -> Probe {
         let Some(state) = self.targets.get(target) else { return Probe::No };

@@ -191,6 +191,7 @@ impl TrackedTasks {
     pub(super) fn slot_free(&self, pool: &PoolName, cx: &Context) -> bool {
         let taken = self.occupancy.of(pool);
         taken.slots < cx.settings().limit(pool)
+            && !cx.settings().paused_pools.contains(pool)
             && (!cx.settings().spacings.contains_key(pool) || taken.starting == 0 && self.starts.is_due(pool, cx))
     }
 

@@ -77,7 +77,7 @@ fn the_occupancy_follows_a_task_from_its_claim_to_its_yield() {
     let ended = TaskSession::Ended { outcome: Outcome::Ok };
     let change = tasks.update(TASK, |tracked| tracked.set_session(ended), &mut cx).unwrap();
     assert!(change.first_worker_freed && !change.slots_changed, "it may keep its slot yielded");
-    let request = crate::Request { status: crate::FinishStatus::Yielded, error: None, duration: None };
+    let request = crate::Request::finish(crate::FinishStatus::Yielded);
     let yields = after(&tasks, &Event::Request(request));
     let now = cx.now();
     tasks.known_mut(TASK).unwrap().set_task(yields, now);
@@ -367,7 +367,7 @@ fn texts_fit_until_their_sum_reaches_the_limit() {
 fn a_new_leader_tracks_what_the_one_before_left_with_a_slot() {
     let (cx, at, times_up, host) = (context(1), Timestamp::from_micros(0), None, LostHost::Unknown);
     let finished = |tracked| {
-        let end = Completion { status: FinalStatus::Failed, processed: at, error: None, tracked };
+        let end = Completion { status: FinalStatus::Failed, processed: at, error: None, ended_by: None, tracked };
         Phase::Finished { end, past: TaskTimes::NONE }
     };
     let yielded = |tracked| Phase::Yielded { consumed: Some(at), yielded: at, times_up, tracked };

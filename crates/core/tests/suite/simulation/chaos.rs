@@ -1,9 +1,11 @@
 //! Random faults and actions of clients, and their end.
 
+use std::collections::BTreeSet;
+
 use pgasync_core::{Input, PoolName, RowState, Settings, Span, TaskId};
 
 use super::Violation;
-use super::world::{ScheduledEvent, World, sessions_max};
+use super::world::{POOLS, ScheduledEvent, World, sessions_max};
 
 impl World {
     pub(super) fn chaos(&mut self) -> Result<(), Violation> {
@@ -66,7 +68,7 @@ impl World {
     fn reconfigure(&mut self) {
         let mut settings = self.settings.clone();
         let size = |world: &mut Self| u32::try_from(world.random.within(1, 5)).unwrap_or(1);
-        match self.random.index(4) {
+        match self.random.index(6) {
             0 => settings.paused = !settings.paused,
             1 => settings.workers = size(self) + 1,
             2 => {
@@ -75,6 +77,22 @@ impl World {
                 if let Some(target) = self.random.pick(&names).and_then(|name| settings.targets.get_mut(&name)) {
                     target.max_concurrency = max_concurrency;
                     target.max_sessions = sessions_max(&mut self.random);
+                }
+            }
+            3 => {
+                let names: Vec<_> = settings.targets.keys().cloned().collect();
+                if let Some(name) = self.random.pick(&names)
+                    && !settings.paused_targets.remove(&name)
+                {
+                    settings.paused_targets.insert(name);
+                }
+            }
+            4 => {
+                let name = POOLS.into_iter().filter_map(|name| PoolName::new(name).ok()).collect::<Vec<_>>();
+                if let Some(name) = self.random.pick(&name)
+                    && !settings.paused_pools.remove(&name)
+                {
+                    settings.paused_pools.insert(name);
                 }
             }
             _ => {
@@ -118,7 +136,12 @@ impl World {
         for (target, fault) in faults {
             self.recover(&target, fault);
         }
-        let settings = Settings { paused: false, ..self.settings.clone() };
+        let settings = Settings {
+            paused: false,
+            paused_targets: BTreeSet::new(),
+            paused_pools: BTreeSet::new(),
+            ..self.settings.clone()
+        };
         self.configure(settings);
     }
 

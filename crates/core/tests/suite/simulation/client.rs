@@ -140,7 +140,7 @@ impl World {
         let second = Some(Span::millis(self.random.spread(10, 60_000)));
         let request = match self.random.index(5) {
             0 => Request::defer(Span::millis(self.random.spread(10, 120_000))),
-            1 => Request { status: FinishStatus::Paused, error: None, duration: second },
+            1 => Request { duration: second, ..Request::finish(FinishStatus::Paused) },
             2 => Request::finish(FinishStatus::Finished),
             _ => Request::cancel("not any more"),
         };

@@ -20,6 +20,10 @@ pub(super) enum Bug {
     PoolTakesOneMore,
     /// The starts of a pool are not spaced.
     StartsAreNotSpaced,
+    /// The pause of a target is not seen.
+    PausedTargetStarts,
+    /// The pause of a pool is not seen.
+    PausedPoolStarts,
     /// One more query runs than there are workers.
     WorkersTakeOneMore,
     /// A cancel frees the slot before the query ends.
@@ -78,9 +82,11 @@ pub(super) enum Bug {
 
 impl Bug {
     /// Each bug with a seed that finds it.
-    pub(super) const ALL: [(Self, u64); 29] = [
+    pub(super) const ALL: [(Self, u64); 31] = [
         (Self::PoolTakesOneMore, 0),
         (Self::StartsAreNotSpaced, 0),
+        (Self::PausedTargetStarts, 0),
+        (Self::PausedPoolStarts, 0),
         (Self::WorkersTakeOneMore, 1),
         (Self::CancelFreesSlot, 1),
         (Self::LostConnectionFreesSlot, 0),
@@ -346,6 +352,12 @@ fn alter_settings(bug: Option<Bug>, mut settings: Settings) -> Settings {
     }
     if bug == Some(Bug::StartsAreNotSpaced) {
         settings.spacings.clear();
+    }
+    if bug == Some(Bug::PausedTargetStarts) {
+        settings.paused_targets.clear();
+    }
+    if bug == Some(Bug::PausedPoolStarts) {
+        settings.paused_pools.clear();
     }
     if bug == Some(Bug::WorkersTakeOneMore) {
         settings.workers += 1;

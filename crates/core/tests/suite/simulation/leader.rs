@@ -1,9 +1,10 @@
 //! A process with an orchestrator, which leads or has lost the lead without notice.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use pgasync_core::{
-    Command, Epoch, Event, Input, MonotonicTime, Phase, Run, SessionId, Span, TargetName, TaskEvent, TaskId,
+    Command, Epoch, Event, Input, MonotonicTime, Phase, Run, SessionId, Settings, Span, TargetName, TaskEvent, TaskId,
 };
 
 use super::Violation;
@@ -30,8 +31,8 @@ pub(super) struct Leader {
     ended_before: u64,
     /// Since when the process is awake and reaches the store.
     pub(super) healthy_since: MonotonicTime,
-    /// The settings that were delivered last pause all launches.
-    launches_paused: bool,
+    /// The settings that were delivered last.
+    settings: Arc<Settings>,
     alarm: Option<MonotonicTime>,
     /// The process has a connection to the store.
     pub(super) linked: bool,
@@ -71,7 +72,7 @@ impl World {
             draining: false,
             ended_before: self.ledger.ended(),
             healthy_since: self.now,
-            launches_paused: self.settings.paused,
+            settings: Arc::new(self.settings.clone()),
             alarm: None,
             linked: true,
             old_connection_gone_at: self.now,
@@ -158,7 +159,7 @@ impl World {
             }
         }
         if let Input::Configured(settings) = &input {
-            leader.launches_paused = settings.paused;
+            leader.settings = Arc::new((**settings).clone());
         }
         leader.core.handle(input, now);
         if !leader.core.audit() {
@@ -205,8 +206,8 @@ impl World {
         while let Some(leader) = self.leaders.get_mut(&epoch)
             && let Some(command) = leader.core.poll_command()
         {
-            let launches_paused = leader.launches_paused;
-            self.check_command(epoch, launches_paused, &command)?;
+            let settings = Arc::clone(&leader.settings);
+            self.check_command(epoch, &settings, &command)?;
             let Some(leader) = self.leaders.get_mut(&epoch) else { return Ok(()) };
             if let Command::SleepUntil(when) = command {
                 leader.alarm = Some(when);

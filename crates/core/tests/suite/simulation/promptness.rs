@@ -1,6 +1,9 @@
 //! A leader that is awake and reaches the store reacts in time.
 
-use pgasync_core::{Command, Epoch, LaneKind, MonotonicTime, RowState, Run, SessionId, Span, TargetName, TaskId};
+use pgasync_core::{
+    Command, Epoch, Event, LaneKind, MonotonicTime, RowState, Run, SessionId, Settings, Span, TargetName, TaskEvent,
+    TaskId,
+};
 
 use super::Violation;
 use super::leader::ALARM_EARLY_MAX;
@@ -26,12 +29,25 @@ impl World {
     pub(super) fn check_command(
         &mut self,
         epoch: Epoch,
-        launches_paused: bool,
+        settings: &Settings,
         command: &Command,
     ) -> Result<(), Violation> {
+        let is_paused =
+            |task: TaskId| self.store.tasks.get(&task).is_some_and(|stored| settings.is_paused(&stored.lane));
         match command {
-            Command::Launch { task, .. } if launches_paused => {
+            Command::Launch { task, .. } if settings.paused => {
                 Err(Violation(format!("task {task} is launched while launches are paused")))
+            }
+            Command::Launch { task, .. } if is_paused(*task) => {
+                Err(Violation(format!("task {task} is launched while its target or its pool is paused")))
+            }
+            Command::Write(TaskEvent { task, event: Event::Offer { .. }, .. }) if is_paused(*task) => {
+                Err(Violation(format!("task {task} is offered while its target or its pool is paused")))
+            }
+            Command::Write(TaskEvent { task, event: Event::GiveUp { .. }, .. })
+                if self.store.tasks.get(task).is_some_and(|its| settings.paused_targets.contains(&its.lane.target)) =>
+            {
+                Err(Violation(format!("task {task} fails because of its target, which is paused")))
             }
             Command::Write(event) => {
                 self.note_deadline(epoch, event);
@@ -175,6 +191,7 @@ impl World {
         let may = |stored: &StoredTask| {
             let waits = stored.row.state() == RowState::Ready && stored.row.eligible_when.is_none();
             waits
+                && !self.settings.is_paused(&stored.lane)
                 && stored.lane.kind == LaneKind::Run
                 && stored.locked_until + REACTION_MAX < self.now
                 && up(stored)

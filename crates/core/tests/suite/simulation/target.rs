@@ -192,7 +192,7 @@ impl World {
         let Some(query_profile) = self.store.tasks.get(&task).map(|stored| stored.query) else { return Ok(()) };
         if let Some(own_request) = query_profile.own_request {
             let duration = (own_request == FinishStatus::Deferred).then(|| Span::seconds(self.random.within(1, 60)));
-            let request = Request { status: own_request, error: None, duration };
+            let request = Request { duration, ..Request::finish(own_request) };
             self.ledger.note_request(task, &request);
             self.ledger.note_own_request(task, run, own_request);
             self.store.request(task, request, self.now);

@@ -7,6 +7,7 @@ mod groups;
 mod locked;
 mod moves;
 mod offers;
+mod pauses;
 mod refused;
 mod requests;
 mod returns;

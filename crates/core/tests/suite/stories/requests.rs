@@ -108,7 +108,7 @@ fn cancels(harness: &Harness) -> usize {
 
 #[test]
 fn a_running_query_is_cancelled_at_once_or_after_the_time_in_which_it_may_end() {
-    let yields = Request { status: FinishStatus::Yielded, error: None, duration: None };
+    let yields = Request::finish(FinishStatus::Yielded);
     for (request, grace, status) in [
         (Request::cancel("not any more"), Span::ZERO, FinishStatus::Canceled),
         (Request::finish(FinishStatus::Finished), Span::seconds(5), FinishStatus::Finished),

@@ -80,7 +80,7 @@ fn a_target_is_not_asked_for_a_session_that_no_free_slot_needs() {
     let before = asked(&harness);
     harness.wait(Span::seconds(100));
     assert!(asked(&harness) > before, "the target refused a session that task 3 needs");
-    harness.request(refused, Request { status: FinishStatus::Canceled, error: None, duration: None });
+    harness.request(refused, Request::finish(FinishStatus::Canceled));
     let before = asked(&harness);
     harness.wait(Span::seconds(1000));
     assert_eq!(asked(&harness), before, "task 2 waits for its pool, and for no session");

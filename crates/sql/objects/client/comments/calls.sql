@@ -57,6 +57,9 @@ comment on function async.forward_wait_for(bigint[], timestamptz) is
 comment on function async.get_result(bigint) is
   'The result of a task that was pushed with keep_result: one row of async.result, or none.';
 comment on function async.forward_get_result(bigint) is 'async.get_result on a client database.';
+comment on function async.roles_of(name) is 'The roles whose privileges a role has.';
+comment on function async.ambiguous_roles() is
+  'The roles whose names read like two names in async.task.pushed_by.';
 comment on function async.may_read_result(text) is
   'True when the caller may read the results of the tasks that a role has pushed.';
 comment on procedure async.run(text, text, int, text, interval, jsonb, bool, text, timestamptz, timestamptz, text,

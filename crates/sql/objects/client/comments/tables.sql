@@ -52,6 +52,9 @@ comment on column async.task.pushed_by is
 comment on column async.task.may_reach_self is
   'False when the task was pushed, or restarted, without a grant on SELF: it is not launched in a '
   'session at this database of a member of the owner. Null otherwise.';
+comment on column async.task.ended_by is
+  'The role whose request ended the task (cancel, finish), by its login: its session_user. Null for '
+  'any other end, such as that of the query, a deadline or the loss of a target.';
 comment on column async.task.retry is
   'The retry policy, as the push copied it: delays in microseconds; what is absent is false, no '
   'jitter, or no growth of the delay. Null without a policy.';

@@ -1,6 +1,6 @@
--- Purpose: grants to a role, or revokes from it, the privileges of a client or an administrator on
---   the installed objects. An installation repeats the grants (async.restore_privileges), so that
---   they include new functions.
+-- Purpose: grants to a role the privileges of a client or an administrator on the installed objects; or
+--   revokes all privileges of the role in the schema, whichever version granted them. An installation
+--   repeats the grants (async.restore_privileges), so that they include new functions.
 -- Returns: nothing.
 -- Raises: PA080 when the role does not exist.
 -- Locks: the catalog rows of the objects whose privileges it changes.
@@ -16,11 +16,11 @@ declare
     get_tasks,pull_as,get_tasks_forwarded,wait_for_latch,wait_for,forward_wait_for,await_ends,
     run,check_run,try_to_commit,run_result,
     get_result,forward_get_result,may_read_result,
-    task_execution_state,interval_pretty,next_time,schedule,schedule_as,unschedule,pause_schedule,resume_schedule,
+    roles_of,ambiguous_roles,is_pushed_by,why_task_waits,task_execution_state,interval_pretty,next_time,schedule,schedule_as,unschedule,pause_schedule,resume_schedule,
     change_schedule_as}';
   c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server_as,log,tail,tail_once,
     worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,references_secret,leader_exists,
-    discover_lanes,pool_limit,leader_session,standby_sessions,lane_backlog,read_metrics,waits_for_launch,waits_for_offer,write_off_session,
+    discover_lanes,pool_limit,is_paused,leader_session,standby_sessions,lane_backlog,read_metrics,waits_for_launch,waits_for_offer,write_off_session,
     change_part_as,set_target,retire_target,refuse_configuration,set_pool,set_control,configuration,target_setup}';
   -- Columns that only the owner can read.
   c_secrets constant name[] := '{connection_string,self_connection_string,secret}';
@@ -29,6 +29,10 @@ begin
   if not exists (select from pg_roles r where r.rolname = in_role) then
     raise exception 'there is no role %', coalesce(quote_ident(in_role), 'null')
       using errcode = 'PA080', hint = 'Create it first: create role ...';
+  end if;
+  if not in_grant then
+    perform async.revoke_privileges(in_role);
+    return;
   end if;
   for v_statement in
     select format('usage on schema async')
@@ -54,6 +58,9 @@ begin
     select 'select on async.v_schedule'
     where to_regclass('async.v_schedule') is not null
     union all
+    select 'select on async.v_my_task'
+    where to_regclass('async.v_my_task') is not null
+    union all
     select 'select on async.caller'
     union all
     select 'select (client_only, version) on async.client_control'
@@ -71,7 +78,7 @@ begin
     select 'update (enabled, paused) on async.control'
     where in_level = 'admin' and to_regclass('async.control') is not null
   loop
-    execute format(case when in_grant then 'grant %s to %I' else 'revoke %s from %I' end, v_statement, in_role);
+    execute format('grant %s to %I', v_statement, in_role);
   end loop;
 end
 $function$;

@@ -1,4 +1,5 @@
--- Purpose: revokes what async.grant_admin granted. What async.grant_client granted stays.
+-- Purpose: revokes what async.grant_admin granted, and privileges in the schema that were granted to the
+--   role by hand. What async.grant_client granted stays.
 -- Returns: nothing.
 -- Raises: PA080 when the role does not exist.
 -- Locks: as async.change_privileges; the rows of the role in async.role_grant.

@@ -1,4 +1,5 @@
--- Purpose: revokes what async.grant_client granted. The privileges of an administrator stay.
+-- Purpose: revokes what async.grant_client granted, and privileges in the schema that were granted to the
+--   role by hand. The privileges of an administrator stay.
 -- Returns: nothing.
 -- Raises: PA080 when the role does not exist.
 -- Locks: as async.change_privileges; the rows of the role in async.role_grant.

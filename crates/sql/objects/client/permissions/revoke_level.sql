@@ -1,4 +1,5 @@
--- Purpose: revokes one level of a role. What the other level gives stays.
+-- Purpose: revokes one level of a role: all its privileges in the schema, except those that the other
+--   level gives.
 -- Returns: nothing.
 -- Raises: PA080 when the role does not exist.
 -- Locks: as async.change_privileges; the rows of the role in async.role_grant.

@@ -21,6 +21,6 @@ exception
   when sqlstate '2F003' then
     -- dblink lets only a superuser connect without a password.
     raise exception 'the pgasync server cannot be reached: %', sqlerrm
-      using errcode = 'PA003', hint = 'Name a password in async.server(...), and let the server ask for it.';
+      using errcode = 'PA003', hint = 'An administrator names a password in async.server(...), and lets the server ask for it.';
 end
 $function$;

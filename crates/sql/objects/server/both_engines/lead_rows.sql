@@ -8,7 +8,7 @@ returns table (
   asynchronous_finish bool, track_yielded bool, manual_timeout interval, consumed timestamptz,
   processed timestamptz, yielded timestamptz, finish_status text, failed bool, processing_error text,
   times_up timestamptz, tracked bool, eligible_when timestamptz, run int, text_bytes int,
-  run_at timestamptz, expires_at timestamptz, attempt int, retry text, receipt bool
+  run_at timestamptz, expires_at timestamptz, attempt int, retry text, receipt bool, ended_by text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -23,7 +23,7 @@ begin
     coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.consumed,
     t.processed, t.yielded, t.finish_status::text, t.failed, t.processing_error,
     t.times_up, t.tracked, t.eligible_when, t.run, coalesce(octet_length(t.query), 0), t.run_at, t.expires_at,
-    coalesce(t.attempt, 0), t.retry::text, coalesce(t.receipt, false)
+    coalesce(t.attempt, 0), t.retry::text, coalesce(t.receipt, false), t.ended_by
   from async.task t
   where t.task_id = any (in_ids);
 end

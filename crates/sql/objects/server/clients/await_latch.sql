@@ -22,7 +22,7 @@ begin
   while (select s.last_value from async.latch_served s) < v_mine loop
     if not async.leader_exists() then
       raise exception 'no orchestrator is running'
-        using errcode = 'PA050', hint = 'Start one: call async.main(), or pgasync run.';
+        using errcode = 'PA050', hint = 'The owner of the schema starts one: call async.main(), or pgasync run.';
     end if;
     perform pg_sleep(v_pause_seconds);
     v_pause_seconds := least(v_pause_seconds * 2, c_pause_seconds_max);

@@ -96,10 +96,10 @@ begin
           using errcode = 'PA01B', hint = format('It may have %s bytes.', async.name_bytes_max());
       elsif v_target.target is null then
         raise exception 'task %: there is no target %', out_position, quote_literal(v_task.target)
-          using errcode = 'PA011', hint = 'async.configure makes targets; async.v_target lists them.';
+          using errcode = 'PA011', hint = async.hint_of_targets(in_caller);
       elsif v_target.retired then
         raise exception 'task %: the target % is retired', out_position, quote_literal(v_task.target)
-          using errcode = 'PA012', hint = 'The last configuration left it out. Configure it again, or name another.';
+          using errcode = 'PA012', hint = 'The last configuration left it out. An administrator configures it again; or name another.';
       end if;
       -- Most targets are granted plainly. The function is slow, and says what is wrong.
       if (v_everywhere
@@ -126,7 +126,7 @@ begin
           using errcode = 'PA01B', hint = format('It may have %s bytes.', async.name_bytes_max());
       elsif not v_pool_is_known then
         raise exception 'task %: the concurrency pool % is retired', out_position, quote_literal(v_task.concurrency_pool)
-          using errcode = 'PA013', hint = 'The last configuration left it out. Configure it again, or name another.';
+          using errcode = 'PA013', hint = 'The last configuration left it out. An administrator configures it again; or name another.';
       end if;
       v_pool_given := v_task.concurrency_pool;
     end if;
@@ -136,7 +136,7 @@ begin
       v_retry := async.copy_retry_policy(v_retry_name);
       if v_retry is null and v_retry_name <> 'none' then
         raise exception 'task %: there is no retry policy %', out_position, quote_literal(v_retry_name)
-          using errcode = 'PA01I', hint = 'async.configure makes retry policies; none stands for no policy.';
+          using errcode = 'PA01I', hint = 'An administrator makes retry policies with async.configure. The name none stands for no policy.';
       end if;
       v_retry_given := v_retry_name;
     end if;

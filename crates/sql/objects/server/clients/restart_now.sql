@@ -22,7 +22,7 @@ begin
   begin
     while v_first <= cardinality(v_ids) loop
       perform from async.write_now(array(
-        select row(i, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null, null)::async.event_t
+        select row(i, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null, null, null)::async.event_t
         from unnest(v_ids[v_first : v_first + c_at_once - 1]) i));
       v_first := v_first + c_at_once;
     end loop;

@@ -34,7 +34,7 @@ begin
         case when v_target.target is null then 'there is none of that name'
           when v_target.retired then 'it is retired'
           else 'it does not finish asynchronously' end
-      using errcode = 'PA040', hint = 'Configure it with asynchronous_finish, and push tasks without a query.';
+      using errcode = 'PA040', hint = 'An administrator configures it with asynchronous_finish. Then push tasks without a query.';
   end if;
   perform async.wake_leader();
   loop
@@ -48,13 +48,13 @@ begin
     v_held := array(
       select t.task_id from async.task t where t.task_id = any (v_offers) order by t.task_id
       for no key update skip locked);
-    select array_agg(row(t.task_id, null, 'TAKE', n.now, null, null, null, null, o.timeout, null, null)::async.event_t
+    select array_agg(row(t.task_id, null, 'TAKE', n.now, null, null, null, null, o.timeout, null, null, null)::async.event_t
       order by t.priority, t.entered, t.task_id)
     into v_events
     from async.offer o
     join async.task t on t.task_id = o.task_id
     cross join (select clock_timestamp() as now offset 0) n
-    cross join lateral async.step_task(t, 'TAKE', null, null, null, null, o.timeout, n.now) s
+    cross join lateral async.step_task(t, 'TAKE', null, null, null, null, o.timeout, null, n.now) s
     where o.task_id = any (v_held) and s.rejected is null;
     -- Deletes offers of tasks that are no longer READY (finished or deleted by hand, overdue).
     delete from async.offer o

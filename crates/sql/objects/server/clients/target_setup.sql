@@ -35,7 +35,7 @@ begin
   limit 1;
   if not found then
     raise exception 'there is no target %', coalesce(quote_literal(_target), 'null')
-      using errcode = 'PA011', hint = 'async.configure makes targets; async.v_target lists them.';
+      using errcode = 'PA011', hint = 'async.set_target adds targets; async.v_target lists them.';
   end if;
   v_role := async.parse_conninfo(v_target.connection_string) ->> 'user';
   return format(c_setup, async.visible_text(v_target.target),

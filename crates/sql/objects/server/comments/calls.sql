@@ -76,6 +76,11 @@ comment on function async.request_finish(bigint[], async.finish_status_t, text, 
   'Writes the requests of async.finish, cancel and defer on the server. Returns a warning, or '
   'null. Raises PA020, PA021, PA022.';
 comment on function async.pool_limit(text) is 'The number of pool slots of a pool.';
+comment on function async.is_paused(text, text) is 'True while a pool or a target is paused.';
+comment on function async.is_pushed_by(text, text[], text[]) is
+  'True for the pushed_by of a task that one of the roles has pushed.';
+comment on function async.why_task_waits(name, bytea, bigint) is
+  'Why a READY task waits, for the role that pushed it and that read the ticket from async.caller.';
 comment on function async.leader_exists() is 'True while an orchestrator leads.';
 comment on function async.waits_for_launch(async.task) is
   'True for a READY task with a query that is not deferred.';

@@ -90,6 +90,9 @@ comment on column async.target.receipts is
   'True when the target has the table of async.target_setup, so that tasks may have receipts.';
 comment on column async.target.tags is
   'The tags of the target: async.targets finds it by each.';
+comment on column async.target.paused is
+  'True while no task of the target starts. What runs goes on. A document of async.configure that '
+  'does not name it leaves it as it is.';
 comment on column async.target.retired is
   'True when the last async.configure left the target out: it refuses new tasks and finishes its '
   'present tasks.';
@@ -104,6 +107,9 @@ comment on column async.concurrency_pool.starts_max is
   'The most tasks of the pool that start in interval, evenly spaced. 0: no limit.';
 comment on column async.concurrency_pool.interval is
   'The time in which at most starts_max tasks start.';
+comment on column async.concurrency_pool.paused is
+  'True while no task of the pool starts. What runs goes on. A document of async.configure that '
+  'does not name it leaves it as it is.';
 comment on column async.concurrency_pool.retired is
   'True when the last async.configure left the pool out: it refuses new tasks and finishes its '
   'present tasks.';

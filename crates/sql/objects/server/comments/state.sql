@@ -63,6 +63,8 @@ comment on column async.request.error_message is 'The message for processing_err
 comment on column async.request.duration is
   'The time before the task may run again. Required for DEFERRED.';
 comment on column async.request.requested is 'When the request was made.';
+comment on column async.request.requested_by is
+  'The role that made the request, by its login: its session_user. Null for one of the engine.';
 
 comment on table async.offer is
   'The offers: tasks without a query that hold a pool slot, and that no client has taken yet.';
@@ -186,3 +188,5 @@ comment on column async.attempt.began is 'The claim. Null if the task was not cl
 comment on column async.attempt.ended is 'The end of the attempt.';
 comment on column async.attempt.status is 'How the attempt ended.';
 comment on column async.attempt.error is 'The error or message of the end.';
+comment on column async.attempt.ended_by is
+  'The role whose request ended the attempt. Null for any other end.';

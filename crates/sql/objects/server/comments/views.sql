@@ -8,6 +8,18 @@ comment on column async.v_task.waited is
 comment on column async.v_task.took is
   'The time from the last start to the end, or to now. Null for a task that was not started.';
 
+comment on view async.v_my_task is
+  'The tasks that the reader pushed, or a role whose privileges it has, with the reason for waiting. '
+  'For clients.';
+comment on column async.v_my_task.phase is 'READY, RUNNING, YIELDED or FINISHED.';
+comment on column async.v_my_task.concurrency_pool is 'The pool that the task counts against.';
+comment on column async.v_my_task.waited is
+  'The time from the push to the last start. For a task that was not started, to its end or to now.';
+comment on column async.v_my_task.took is
+  'The time from the last start to the end, or to now. Null for a task that was not started.';
+comment on column async.v_my_task.reason is
+  'Why a READY task waits. Null in other phases.';
+
 comment on view async.v_dead_task is
   'The failed tasks whose attempts are used up. async.restart_task gives one of them new attempts.';
 comment on column async.v_dead_task.retry_policy is 'The name of the retry policy.';
@@ -55,11 +67,11 @@ comment on column async.v_target_status.concurency_max_workers is
   'The size of the pool of the target.';
 
 comment on view async.v_target_state is
-  'The state of each target: ok, lost, fencing, retired or unknown.';
+  'The state of each target: ok, lost, fencing, paused, retired or unknown.';
 comment on column async.v_target_state.target is 'The name of the target.';
 comment on column async.v_target_state.state is
-  'ok; lost: unreachable; fencing: sessions of a lost orchestrator are being ended; retired: '
-  'refuses new tasks; unknown: no orchestrator leads.';
+  'ok; lost: unreachable; fencing: sessions of a lost orchestrator are being ended; paused: '
+  'no task starts there; retired: refuses new tasks; unknown: no orchestrator leads.';
 comment on column async.v_target_state.since is
   'Since when the target is lost. Null when it is not lost.';
 comment on column async.v_target_state.error is
@@ -72,6 +84,8 @@ comment on column async.v_target_state.patience_ends is
 comment on column async.v_target_state.running is
   'The number of workers that run a task at the target.';
 comment on column async.v_target_state.retired is 'True when the target refuses new tasks.';
+comment on column async.v_target_state.paused is
+  'True while no task of the target starts, also while it is lost.';
 
 comment on view async.v_leader is
   'The leader, in one row. While no orchestrator leads, engine and epoch are those of the last '
@@ -127,6 +141,7 @@ comment on column async.v_pool.oldest is 'When the oldest of them was pushed.';
 comment on column async.v_pool.waiting_for is 'The time that the oldest has waited.';
 comment on column async.v_pool.is_full is 'True when no pool slot is free.';
 comment on column async.v_pool.retired is 'True when the pool refuses new tasks.';
+comment on column async.v_pool.paused is 'True while no task of the pool starts.';
 
 comment on view async.v_running_task is 'Every RUNNING task, the longest first.';
 comment on column async.v_running_task.concurrency_pool is 'The pool that the task counts against.';
@@ -185,7 +200,7 @@ begin
   for v_column in
     select v.oid::regclass as view, a.attname, d.description
     from (
-      values ('v_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
+      values ('v_task', 'task'), ('v_my_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
         ('v_running_task', 'task'), ('v_dead_task', 'task'), ('v_target', 'target'),
         ('v_schedule', 'schedule')
     ) as p(view_name, table_name)

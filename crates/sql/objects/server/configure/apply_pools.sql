@@ -32,15 +32,17 @@ begin
     max_workers = coalesce(e.max_workers, p.max_workers),
     starts_max = coalesce(e.starts_max, p.starts_max),
     interval = coalesce(e.interval, p.interval),
+    paused = coalesce(e.paused, p.paused),
     retired = coalesce(e.retired, false)
   from jsonb_to_recordset(in_pools)
-    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
+    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, paused bool, retired bool)
   where p.concurrency_pool = e.concurrency_pool;
 
-  insert into async.concurrency_pool (concurrency_pool, max_workers, starts_max, interval, retired)
-  select e.concurrency_pool, e.max_workers, coalesce(e.starts_max, 0), e.interval, coalesce(e.retired, false)
+  insert into async.concurrency_pool (concurrency_pool, max_workers, starts_max, interval, paused, retired)
+  select e.concurrency_pool, e.max_workers, coalesce(e.starts_max, 0), e.interval,
+    coalesce(e.paused, false), coalesce(e.retired, false)
   from jsonb_to_recordset(in_pools)
-    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
+    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, paused bool, retired bool)
   where not exists (select from async.concurrency_pool p where p.concurrency_pool = e.concurrency_pool);
 
   with retired as (

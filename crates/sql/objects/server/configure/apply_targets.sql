@@ -21,21 +21,22 @@ begin
     receipts = coalesce(e.receipts, t.receipts),
     tags = coalesce(e.tags, t.tags),
     default_retry = coalesce(e.default_retry, t.default_retry),
+    paused = coalesce(e.paused, t.paused),
     retired = coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
-    session_reset bool, receipts bool, tags text[], default_retry text, retired bool)
+    session_reset bool, receipts bool, tags text[], default_retry text, paused bool, retired bool)
   where t.target = e.target;
 
   insert into async.target (target, max_concurrency, connection_string, asynchronous_finish, default_timeout,
-    max_sessions, concurrency_track_yielded, session_reset, receipts, tags, default_retry, retired)
+    max_sessions, concurrency_track_yielded, session_reset, receipts, tags, default_retry, paused, retired)
   select e.target, coalesce(e.max_workers, e.max_concurrency, 8), e.connection_string,
     coalesce(e.asynchronous_finish, false), e.default_timeout, e.max_sessions,
     coalesce(e.concurrency_track_yielded, false), coalesce(e.session_reset, true), coalesce(e.receipts, false),
-    coalesce(e.tags, '{}'), e.default_retry, coalesce(e.retired, false)
+    coalesce(e.tags, '{}'), e.default_retry, coalesce(e.paused, false), coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
-    session_reset bool, receipts bool, tags text[], default_retry text, retired bool)
+    session_reset bool, receipts bool, tags text[], default_retry text, paused bool, retired bool)
   where not exists (select from async.target t where t.target = e.target);
 
   with retired as (

@@ -1,6 +1,7 @@
 -- Purpose: the present configuration, as a document that async.configure takes. Passwords are masked, so
 --   a connection string with a password has to be left out, or completed, before the document is given
---   back. Settings without a value are left out.
+--   back. Settings without a value are left out, and
+--   paused where it is false: a document that does not name it leaves it as it is.
 -- Returns: an object with the five sections. Schedules that async.schedule made are no part of it.
 -- Raises: nothing. Locks: none.
 create or replace function async.configuration() returns jsonb
@@ -15,12 +16,14 @@ as $function$
       from async.control c),
     'targets', (
       select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('target', to_jsonb(t)
-        || jsonb_build_object('connection_string', async.mask_connection_string(t.connection_string))))
+        || jsonb_build_object('connection_string', async.mask_connection_string(t.connection_string),
+          'paused', nullif(t.paused, false))))
         order by t.target), '[]')
       from async.target t
       where t.target <> (select c.self_target from async.control c)),
     'concurrency_pools', (
-      select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('concurrency_pool', to_jsonb(p)))
+      select coalesce(jsonb_agg(jsonb_strip_nulls(async.settings_of('concurrency_pool', to_jsonb(p)
+        || jsonb_build_object('paused', nullif(p.paused, false))))
         order by p.concurrency_pool), '[]')
       from async.concurrency_pool p),
     'retry_policies', (

@@ -20,7 +20,7 @@ begin
     select array_agg(w.task_id), array_agg(coalesce(w.error, 'another transaction holds the row'))
     into out_failed, out_errors
     from async.write_all(null, null, null, null, null, null, null, array(
-        select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null, null)::async.event_t
+        select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null, null, null)::async.event_t
           from unnest(v_ids) i),
       true) w
     where w.outcome in ('failed', 'locked');

@@ -23,11 +23,11 @@ begin
       when in_diverged
         or (is_now.consumed, is_now.processed, is_now.yielded, is_now.finish_status, is_now.failed,
             is_now.processing_error, is_now.times_up, is_now.tracked, is_now.eligible_when, is_now.run,
-            is_now.attempt)
+            is_now.attempt, is_now.ended_by)
           is distinct from
           (in_becomes.consumed, in_becomes.processed, in_becomes.yielded, in_becomes.finish_status, in_becomes.failed,
             in_becomes.processing_error, in_becomes.times_up, in_becomes.tracked, in_becomes.eligible_when,
-            in_becomes.run, in_becomes.attempt)
+            in_becomes.run, in_becomes.attempt, in_becomes.ended_by)
         then 'rewritten'
     end);
   if outcome = 'locked' then

@@ -9,7 +9,7 @@ returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
   processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
-  attempt int
+  attempt int, ended_by text
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -24,7 +24,7 @@ begin
   v_ids := async.take_changed_tasks();
   return query
     select i.task_id, null::int, null::text, 'touched'::text, null::text, r.consumed, r.processed, r.yielded,
-      r.finish_status, r.failed, r.processing_error, r.times_up, r.tracked, r.eligible_when, r.run, r.attempt
+      r.finish_status, r.failed, r.processing_error, r.times_up, r.tracked, r.eligible_when, r.run, r.attempt, r.ended_by
     from unnest(v_ids) as i(task_id)
     left join async.lead_rows(v_ids) r on r.task_id = i.task_id;
   outcome := 'triggers';

@@ -49,7 +49,7 @@ begin
     select row(t.task_id, null, 'REQUEST', clock_timestamp(),
       coalesce(_status,
         case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t),
-      v_message, null, _duration, null, null, null)::async.event_t
+      v_message, null, _duration, null, null, null, session_user)::async.event_t
     from async.task t
     where t.task_id = any (_task_ids)
       and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null)

@@ -47,7 +47,7 @@ begin
   end if;
   if in_event.event in ('END_OK', 'END_ERROR', 'END_UNKNOWN') then
     for v_request in
-      select r.request_id, r.status, r.error_message, r.duration
+      select r.request_id, r.status, r.error_message, r.duration, r.requested_by
       from async.request r
       where r.task_id = in_event.task_id and r.request_id <> all (coalesce(in_event.requests, '{}'))
       order by r.request_id
@@ -57,13 +57,14 @@ begin
         v_event.status := v_request.status;
         v_event.message := async.request_message(v_request.status, v_request.error_message);
         v_event.duration := v_request.duration;
+        v_event.requested_by := v_request.requested_by;
         diverged := true;
       end if;
     end loop;
   end if;
   select s.* into v_step
   from async.step_task(becomes, v_event.event, v_event.status, v_event.message, v_event.known, v_event.duration,
-    v_event.timeout, v_event.at) s;
+    v_event.timeout, v_event.requested_by, v_event.at) s;
   if v_step.rejected is not null then
     outcome := 'rejected';
     error := v_step.rejected;
@@ -71,7 +72,8 @@ begin
   end if;
   was_tracked := becomes.tracked;
   if v_step.ended_as is not null then
-    noted := row(becomes.task_id, becomes.run, becomes.attempt + 1, becomes.consumed, v_event.at, v_step.ended_as, v_step.ended_with);
+    noted := row(becomes.task_id, becomes.run, becomes.attempt + 1, becomes.consumed, v_event.at, v_step.ended_as,
+      v_step.ended_with, v_step.attempt_ended_by);
   end if;
   settles := in_event.event not in ('CLAIM', 'OFFER', 'TAKE', 'UNREACHABLE', 'RELEASE');
   becomes.consumed := v_step.consumed;
@@ -85,5 +87,6 @@ begin
   becomes.eligible_when := v_step.eligible_when;
   becomes.run := v_step.run;
   becomes.attempt := v_step.attempt;
+  becomes.ended_by := v_step.ended_by;
 end
 $function$;

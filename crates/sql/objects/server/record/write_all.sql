@@ -25,7 +25,7 @@ create or replace function async.write_all(
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
   processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
-  attempt int
+  attempt int, ended_by text
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -101,6 +101,7 @@ begin
     eligible_when := (v_row.is_now).eligible_when;
     row_run := (v_row.is_now).run;
     attempt := coalesce((v_row.is_now).attempt, 0);
+    ended_by := (v_row.is_now).ended_by;
     return next;
   end loop;
   -- One call for two functions: a busy leader asks for its triggers with every batch.

@@ -39,7 +39,7 @@ begin
     get diagnostics v_rows = row_count;
     if v_rows < cardinality(in_claims) then
       v_left := array(
-        select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null, null)::async.event_t
+        select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null, null, null)::async.event_t
         from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout)
         where not exists (
           select from async.task t
@@ -73,7 +73,7 @@ begin
     end if;
     if v_rows < cardinality(in_ends) then
       v_left := v_left || async.write_events_at_once(array(
-        select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null, null)::async.event_t
+        select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null, null, null)::async.event_t
         from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at)
         where not exists (
           select from async.task t

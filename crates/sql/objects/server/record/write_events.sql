@@ -7,7 +7,7 @@ returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
   processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
-  attempt int
+  attempt int, ended_by text
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp

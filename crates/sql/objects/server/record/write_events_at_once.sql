@@ -37,12 +37,13 @@ begin
     update async.task t
     set consumed = n.consumed, processed = n.processed, yielded = n.yielded, finish_status = n.finish_status,
         failed = n.failed, processing_error = n.processing_error, times_up = n.times_up, tracked = n.tracked,
-        eligible_when = n.eligible_when, run = n.run, attempt = n.attempt,
+        eligible_when = n.eligible_when, run = n.run, attempt = n.attempt, ended_by = n.ended_by,
         arrived = case when n.consumed is null and n.processed is null and n.yielded is null then txid_current()
           else t.arrived end
     from unnest(in_events) e
     join async.task o on o.task_id = e.task_id
-    cross join lateral async.step_task(o, e.event, e.status, e.message, e.known, e.duration, e.timeout, e.at) n
+    cross join lateral async.step_task(o, e.event, e.status, e.message, e.known, e.duration, e.timeout,
+      e.requested_by, e.at) n
     where t.task_id = e.task_id
       -- Only the row version that the event was decided for.
       and t.ctid = o.ctid
@@ -52,9 +53,10 @@ begin
     returning t.task_id, case when o.tracked and t.tracked is not true then coalesce(t.concurrency_pool, t.target) end
       as released,
       case when n.ended_as is not null
-        then row(o.task_id, o.run, o.attempt + 1, o.consumed, e.at, n.ended_as, n.ended_with)::async.attempt end as noted,
+        then row(o.task_id, o.run, o.attempt + 1, o.consumed, e.at, n.ended_as, n.ended_with,
+          n.attempt_ended_by)::async.attempt end as noted,
       case when e.result is not null and (n.processed is not null or n.yielded is not null)
-        then row(e.task_id, e.run, null, null, null, null, null, null, null, null, e.result)::async.event_t end as kept
+        then row(e.task_id, e.run, null, null, null, null, null, null, null, null, e.result, null)::async.event_t end as kept
   )
   select coalesce(array_agg(a.task_id), '{}'), array_agg(a.released) filter (where a.released is not null),
     array_agg(a.noted) filter (where a.noted is distinct from null),
@@ -62,7 +64,8 @@ begin
   into v_applied, v_released, v_noted, v_kept
   from applied a;
   if v_noted is not null then
-    insert into async.attempt (task_id, run, attempt, began, ended, status, error) select * from unnest(v_noted);
+    insert into async.attempt (task_id, run, attempt, began, ended, status, error, ended_by)
+    select * from unnest(v_noted);
   end if;
   if v_kept is not null then
     perform async.write_results(v_kept);

@@ -32,14 +32,15 @@ begin
         tracked = case when v_next.settles and (v_next.becomes).processed is not null then t.tracked
           else (v_next.becomes).tracked end,
         eligible_when = (v_next.becomes).eligible_when, run = (v_next.becomes).run,
-        attempt = (v_next.becomes).attempt,
+        attempt = (v_next.becomes).attempt, ended_by = (v_next.becomes).ended_by,
         arrived = case
           when (v_next.becomes).consumed is null and (v_next.becomes).processed is null
             and (v_next.becomes).yielded is null
           then pg_catalog.txid_current() else t.arrived end
     where t.task_id operator(pg_catalog.=) in_event.task_id;
     if (v_next.noted).task_id is not null then
-      insert into async.attempt (task_id, run, attempt, began, ended, status, error) select (v_next.noted).*;
+      insert into async.attempt (task_id, run, attempt, began, ended, status, error, ended_by)
+      select (v_next.noted).*;
     end if;
     -- A trigger may have yielded the completion, or finished the task with another status.
     if v_next.settles then

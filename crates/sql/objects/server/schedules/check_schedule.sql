@@ -25,7 +25,7 @@ begin
       format('It may have %s bytes.', async.name_bytes_max()));
   elsif btrim(coalesce(s.target, ''), E' \t\n\r\f\x0b') in ('', 'tag:') then
     perform async.refuse_schedule_option(in_path, 'target', format('must name a target or tag:NAME, not %s',
-      coalesce(quote_literal(s.target), 'null')), 'async.v_target lists the targets and their tags.');
+      coalesce(quote_literal(s.target), 'null')), async.hint_of_targets(in_caller));
   elsif octet_length(s.target) > async.name_bytes_max() then
     perform async.refuse_schedule_option(in_path, 'target', format('is too long (%s bytes)', octet_length(s.target)),
       format('It may have %s bytes.', async.name_bytes_max()));

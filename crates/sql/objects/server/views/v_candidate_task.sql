@@ -18,7 +18,7 @@ from (
     select d.pool, d.target, async.pool_limit(d.pool) as max_workers, coalesce(p.workers, 0) as workers
     from async.discover_lanes() d
     left join async.concurrency_pool_tracker p on p.concurrency_pool = d.pool
-    where not d.pullable
+    where not d.pullable and not async.is_paused(d.pool, d.target)
   ) l
   join async.target g on g.target = l.target
   cross join lateral (

@@ -11,7 +11,8 @@ select
   w.oldest,
   clock_timestamp() - w.oldest as waiting_for,
   coalesce(k.workers, 0) >= async.pool_limit(n.concurrency_pool) as is_full,
-  n.retired
+  n.retired,
+  async.is_paused(n.concurrency_pool, null) as paused
 from (
   select a.concurrency_pool, bool_and(a.retired) as retired
   from (

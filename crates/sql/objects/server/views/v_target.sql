@@ -11,6 +11,7 @@ select
   t.session_reset,
   t.retired,
   t.max_sessions,
-  t.tags
+  t.tags,
+  t.paused
 from async.target t
 order by t.target;

@@ -1,6 +1,6 @@
 -- Every target and its state: ok; lost (unreachable: since when, the last error, the time of the
 -- next attempt, and the time when waiting tasks begin to fail, null if they do not); fencing (sessions of a lost
--- orchestrator are being ended); retired (refuses new tasks); unknown (no orchestrator leads).
+-- orchestrator are being ended); paused (no task starts); retired (refuses new tasks); unknown (no orchestrator leads).
 create or replace view async.v_target_state as
 select
   t.target,
@@ -8,6 +8,7 @@ select
     when not s.leads then 'unknown'
     when o.target is not null then 'lost'
     when f.target is not null then 'fencing'
+    when t.paused then 'paused'
     when t.retired then 'retired'
     else 'ok'
   end as state,
@@ -16,11 +17,12 @@ select
   case when s.leads then o.retry_at end as retry_at,
   case
     -- Tasks wait for the Rust engine, which resolves the reference.
-    when s.leads and not (l.engine = 'sql' and async.references_secret(t.connection_string))
+    when s.leads and not t.paused and not (l.engine = 'sql' and async.references_secret(t.connection_string))
       then o.since + c.target_patience
   end as patience_ends,
   coalesce(w.running, 0) as running,
-  t.retired
+  t.retired,
+  t.paused
 from async.target t
 -- The planner does not know that the table has one row, since it is never analyzed.
 cross join (select r.target_patience from async.control r limit 1) c

@@ -37,5 +37,6 @@ select
   t.retry,
   t.schedule,
   t.scheduled_for,
-  t.keep_result_for
+  t.keep_result_for,
+  t.ended_by
 from async.task t;

@@ -22,6 +22,8 @@ select
     when n.kind = 'deferred' and n.back > now()
       then format('deferred: the first comes back at %s', date_trunc('second', n.back))
     when s.paused then 'no new starts: async.control.paused is true'
+    when t.paused then format('target %s is paused', n.target)
+    when l.paused then format('pool %s is paused', n.concurrency_pool)
     when n.kind = 'deferred' then 'the deferral is over: it is about to join the queue'
     when n.kind = 'offered' then format('offered: waits for a client to call async.get_tasks(%L)', n.target)
     when t.state is null then 'there is no such target any more: its tasks are about to fail'

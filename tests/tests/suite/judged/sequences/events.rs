@@ -9,7 +9,7 @@ use pgasync_core::{
 };
 use serde_json::{Value, json};
 
-use super::super::every_transition::needs_the_launch_state;
+use super::super::every_transition::{needs_the_launch_state, role};
 use super::super::mutants::shuffle;
 use super::{HITS_MIN, Model, ModelTask};
 
@@ -92,7 +92,8 @@ impl Model {
         for status in FinishStatus::ALL.into_iter().chain([FinishStatus::Paused, FinishStatus::Deferred]) {
             let duration = (status == FinishStatus::Deferred || self.seed.chance(50)).then(|| self.span());
             let duration = duration.filter(|_| self.seed.chance(90)).map(|it| Span::micros(1 + it.as_micros() / 20));
-            events.push(Event::Request(Request { status, error: text.clone(), duration }));
+            let requested_by = self.seed.chance(50).then(|| role("ann"));
+            events.push(Event::Request(Request { status, error: text.clone(), duration, requested_by }));
         }
         // The call that restarts a task compares its own times with the clock of the server.
         let TaskOptions { run_at, expires_at, .. } = model_task.task.options;

@@ -13,7 +13,7 @@ begin
       'outcome', w.outcome, 'error', w.error,
       'row', case when w.row_run is not null then judged.contract(
         w.consumed, w.processed, w.yielded, w.finish_status::async.finish_status_t, w.failed, w.processing_error,
-        w.times_up, w.tracked, w.eligible_when, w.row_run, w.attempt) end)), '[]')
+        w.times_up, w.tracked, w.eligible_when, w.row_run, w.attempt, w.ended_by) end)), '[]')
     from async.write_all(
       array(select e.task_id from unnest(v_claims) with ordinality e order by e.ordinality),
       array(select e.run from unnest(v_claims) with ordinality e order by e.ordinality),
@@ -35,7 +35,7 @@ create function judged.standing() returns jsonb language sql as $$
     'rows', (
       select coalesce(jsonb_object_agg(t.task_id, judged.contract(
         t.consumed, t.processed, t.yielded, t.finish_status, t.failed, t.processing_error, t.times_up, t.tracked,
-        t.eligible_when, t.run, t.attempt)), '{}')
+        t.eligible_when, t.run, t.attempt, t.ended_by)), '{}')
       from async.task t),
     'offers', (select coalesce(jsonb_agg(o.task_id order by o.task_id), '[]') from async.offer o),
     'requests', (select coalesce(jsonb_agg(r.request_id order by r.request_id), '[]') from async.request r))

@@ -11,6 +11,9 @@ begin
   select t.key, t.value::int from jsonb_each_text(in_queue -> 'targets') t;
   insert into async.concurrency_pool (concurrency_pool, max_workers)
   select p.key, p.value::int from jsonb_each_text(in_queue -> 'pools') p;
+  update async.target t set paused = true where t.target = any (judged.texts(in_queue -> 'paused_targets'));
+  update async.concurrency_pool p set paused = true
+  where p.concurrency_pool = any (judged.texts(in_queue -> 'paused_pools'));
   insert into async.task (task_id, target, concurrency_pool, priority, entered, query, consumed, processed, yielded,
     finish_status, tracked, eligible_when, times_up)
   select i.task_id, i.target, i.concurrency_pool, i.priority, judged.at((t ->> 'entered')::bigint), i.query,

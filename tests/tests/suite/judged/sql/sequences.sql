@@ -83,16 +83,16 @@ begin
   -- deadline, which has no message, is not asked.
   if async.has_user_triggers() then
     insert into async.request (task_id, status) values (-1, 'FAILED');
-    insert into async.request (task_id, status, error_message, duration)
+    insert into async.request (task_id, status, error_message, duration, requested_by)
     select (e.it ->> 'id')::bigint, (e.it ->> 'status')::async.finish_status_t, e.it ->> 'message',
-      judged.span((e.it ->> 'duration')::bigint)
+      judged.span((e.it ->> 'duration')::bigint), e.it ->> 'requested_by'
     from jsonb_array_elements(v_asked.events) e(it)
     where e.it ->> 'name' like 'END%' and e.it ->> 'status' is not null
       and (e.it ->> 'status' <> 'TIMED_OUT' or e.it ->> 'message' is not null);
     v_events := judged.events((
       select jsonb_agg(
         case when e.it ->> 'name' like 'END%'
-            and (e.it ->> 'status' is distinct from 'TIMED_OUT' or e.it ->> 'message' is not null) then e.it || '{"status": null, "message": null, "duration": null}'
+            and (e.it ->> 'status' is distinct from 'TIMED_OUT' or e.it ->> 'message' is not null) then e.it || '{"status": null, "message": null, "duration": null, "requested_by": null}'
           else e.it end order by e.place)
       from jsonb_array_elements(v_asked.events) with ordinality as e(it, place)), '{}', in_now);
   end if;
@@ -196,7 +196,7 @@ language sql as $$
           where coalesce(t.concurrency_pool, t.target) = d.pool and t.tracked) as free
         from async.discover_lanes() d
       ) l
-      where l.free > 0 and (l.pullable or in_workers > 0 and l.target <> all (in_down))
+      where l.free > 0 and not async.is_paused(l.pool, l.target) and (l.pullable or in_workers > 0 and l.target <> all (in_down))
     ) i
     cross join lateral async.plan_claims(i.lanes, in_workers, in_skip, in_now, in_depth) p
     where i.lanes is not null
@@ -251,7 +251,7 @@ begin
       changed as (
         select t.task_id, t.ctid as place, o.ctid as offer_place, judged.contract(
             t.consumed, t.processed, t.yielded, t.finish_status, t.failed, t.processing_error, t.times_up, t.tracked,
-            t.eligible_when, t.run, t.attempt)
+            t.eligible_when, t.run, t.attempt, t.ended_by)
           || jsonb_build_object('target', t.target, 'concurrency_pool', t.concurrency_pool, 'priority', t.priority,
             'asynchronous_finish', t.asynchronous_finish, 'track_yielded', t.track_yielded,
             'manual_timeout', judged.length(t.manual_timeout),

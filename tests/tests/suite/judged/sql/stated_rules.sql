@@ -106,7 +106,7 @@ begin
   from generate_series(1, 5) i;
   v_events := array(
     select row(i, 1, case when i in (2, 5) then 'END_OK' else 'END_ERROR' end, timestamptz '2026-01-02', null, null,
-      case when i not in (2, 5) then '40001: x' end, null, null, null, null)::async.event_t
+      case when i not in (2, 5) then '40001: x' end, null, null, null, null, null)::async.event_t
     from generate_series(1, 5) i
     where in_how <> 'ends' or i not in (2, 5));
   case in_how

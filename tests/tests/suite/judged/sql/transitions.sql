@@ -5,8 +5,9 @@ create function judged.step(in_question jsonb) returns jsonb language sql set en
   select jsonb_agg(
     case when s.rejected is not null then to_jsonb(s.rejected) else judged.contract(
       s.consumed, s.processed, s.yielded, s.finish_status, s.failed, s.processing_error, s.times_up, s.tracked,
-      s.eligible_when, s.run, s.attempt)
-      || jsonb_build_object('ended_as', s.ended_as, 'ended_with', s.ended_with) end
+      s.eligible_when, s.run, s.attempt, s.ended_by)
+      || jsonb_build_object('ended_as', s.ended_as, 'ended_with', s.ended_with,
+        'attempt_ended_by', s.attempt_ended_by) end
     order by c.place)
   from (
     select p.place, t.task, e.event
@@ -26,7 +27,7 @@ create function judged.step(in_question jsonb) returns jsonb language sql set en
   ) c
   cross join lateral async.step_task(
     c.task, (c.event).event, (c.event).status, (c.event).message, (c.event).known, (c.event).duration,
-    (c.event).timeout, (c.event).at) s
+    (c.event).timeout, (c.event).requested_by, (c.event).at) s
 $$;
 
 -- All events in the statements of a busy leader, claims and plain ends in their own; or none of them.
@@ -100,7 +101,7 @@ begin
   end loop;
   if in_how = 'row' then
     select r.outcome into v_outcome
-    from async.write_row(row(-1, null, 'DEADLINE', in_now, null, null, null, null, null, null, null)::async.event_t, null) r;
+    from async.write_row(row(-1, null, 'DEADLINE', in_now, null, null, null, null, null, null, null, null)::async.event_t, null) r;
     if v_outcome is distinct from 'gone' then
       raise exception 'a row that does not exist is reported as %', v_outcome;
     end if;
@@ -108,7 +109,7 @@ begin
   return jsonb_build_object('answer', to_jsonb(v_answer), 'rows', (
     select jsonb_object_agg(t.task_id, judged.contract(
       t.consumed, t.processed, t.yielded, t.finish_status, t.failed, t.processing_error, t.times_up, t.tracked,
-      t.eligible_when, t.run, t.attempt))
+      t.eligible_when, t.run, t.attempt, t.ended_by))
     from async.task t), 'results', (select jsonb_object_agg(r.task_id, r.run) from async.result r));
 end
 $$;

@@ -33,14 +33,14 @@ $$;
 create function judged.contract(
   in_consumed timestamptz, in_processed timestamptz, in_yielded timestamptz, in_finish_status async.finish_status_t,
   in_failed bool, in_processing_error text, in_times_up timestamptz, in_tracked bool, in_eligible_when timestamptz,
-  in_run int, in_attempt int
+  in_run int, in_attempt int, in_ended_by text
 ) returns jsonb language sql immutable as $$
   select jsonb_build_object(
     'consumed', judged.micros(in_consumed), 'processed', judged.micros(in_processed),
     'yielded', judged.micros(in_yielded), 'finish_status', in_finish_status, 'failed', in_failed,
     'processing_error', in_processing_error, 'times_up', judged.micros(in_times_up), 'tracked', in_tracked,
     'eligible_when', judged.micros(in_eligible_when), 'run', in_run,
-    'attempt', coalesce(in_attempt, 0))
+    'attempt', coalesce(in_attempt, 0), 'ended_by', in_ended_by)
 $$;
 
 create function judged.texts(in_array jsonb) returns text[] language sql immutable as $$
@@ -54,5 +54,5 @@ create function judged.event(in_it jsonb, in_now timestamptz) returns async.even
     (in_it ->> 'status')::async.finish_status_t, in_it ->> 'message', in_it ->> 'known',
     judged.span((in_it ->> 'duration')::bigint), judged.span((in_it ->> 'timeout')::bigint),
     case when in_it ? 'requests' then judged.texts(in_it -> 'requests')::bigint[] end,
-    in_it ->> 'result')::async.event_t
+    in_it ->> 'result', in_it ->> 'requested_by')::async.event_t
 $$;

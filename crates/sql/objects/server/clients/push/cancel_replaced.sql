@@ -13,6 +13,8 @@ declare
   c_at_once constant int := 1000;
   v_ids bigint[];
   v_first int := 1;
+  -- A schedule is fired by the leader.
+  v_role constant text := case when not async.is_leader() then session_user end;
 begin
   v_ids := array(
     select t.task_id from async.task t
@@ -23,7 +25,7 @@ begin
   while v_first <= cardinality(v_ids) loop
     perform from async.write_now(array(
       select row(i, null, 'REQUEST', clock_timestamp(), 'CANCELED', 'replaced by a task with the same unique key',
-        null, null, null, null, null)::async.event_t
+        null, null, null, null, null, v_role)::async.event_t
       from unnest(v_ids[v_first : v_first + c_at_once - 1]) i));
     v_first := v_first + c_at_once;
   end loop;

@@ -36,8 +36,8 @@
 --   YIELDED   FINISHED (REQUEST, DEADLINE), READY (a deferral, a pause or a retry)
 --   FINISHED  READY (RESTART), FINISHED (RELEASE)
 --   A task with a policy whose attempt fails is READY again if async.retry_delay gives a delay.
---   attempt counts the failed attempts. ended_as and ended_with are the status and the error of the
---   attempt that async.attempt notes; null for none.
+--   attempt counts the failed attempts. ended_as, ended_with and attempt_ended_by are the status, the
+--   error and the role of the attempt that async.attempt notes; null for none.
 -- Raises: nothing.
 -- Locks: none. (No SET clause: the planner inlines the function into the statements that use it.
 --   The offsets prevent it from copying a computed value into every column.)
@@ -50,6 +50,7 @@ create or replace function async.step_task(
   in_known text,
   in_duration interval,
   in_timeout interval,
+  in_requested_by text,
   in_now timestamptz
 ) returns table (
   rejected text,
@@ -64,8 +65,10 @@ create or replace function async.step_task(
   eligible_when timestamptz,
   run int,
   attempt int,
+  ended_by text,
   ended_as async.finish_status_t,
-  ended_with text
+  ended_with text,
+  attempt_ended_by text
 ) language sql immutable as $function$
   select
     s.rejected,
@@ -119,13 +122,16 @@ create or replace function async.step_task(
       when s.failure is not null then t.attempt + 1
       else t.attempt
     end,
+    case s.next_phase when 'FINISHED' then s.ended_by when 'KEPT' then t.ended_by end,
     case when s.is_noted then s.status end,
-    case when s.is_noted then s.error end
+    case when s.is_noted then s.error end,
+    case when s.is_noted then s.ended_by end
   from (
     select
       r.phase,
       r.status,
       r.error,
+      r.ended_by,
       r.failure,
       r.delay,
       -- A success at the first attempt is not noted.
@@ -233,6 +239,12 @@ create or replace function async.step_task(
             when in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then in_known
             else in_message
           end as error,
+          -- A request that did not count has no role.
+          case
+            when in_event = 'END_OK' and in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')
+              or in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then null
+            else in_requested_by
+          end as ended_by,
           -- How the attempt failed. A request beats a retry, except one that says FAILED of a task that
           -- a client works on.
           case

@@ -9,7 +9,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  perform async.set_intention(s.worker, clock_timestamp(), 'PAUSED', null, null)
+  perform async.set_intention(s.worker, clock_timestamp(), 'PAUSED', null, null, null)
   from pg_temp.leader_worker s where s.state = 'running' and s.intention is null;
   return (select count(*)::int from pg_temp.leader_worker s where s.state in ('claimed', 'running', 'ended'));
 end

@@ -1,6 +1,6 @@
 -- Purpose: the lanes of which the leader may claim or offer a task now, at most in_max of them, in the
---   order of their positions: those with a free pool slot, and whose pool may start a task now, whose
---   target can run it. in_pools has the
+--   order of their positions: those with a free pool slot, whose pool may start a task now, and whose
+--   target can run it. Paused pools and targets have none. in_pools has the
 --   pools of the tasks that were chosen in this cycle already, and the other arguments are those of
 --   async.claimable_targets. The cost grows with the lanes that are read: the returned ones, and those
 --   before them whose pool is full or whose target runs nothing.
@@ -46,7 +46,7 @@ begin
           else 1 end as free
       from pg_temp.leader_lane l
       join pg_temp.leader_pool p on p.pool = l.pool
-      where not l.exhausted
+      where not l.exhausted and not p.paused
         and l.target = any (case when l.pullable then v_targets.targets else v_targets.running end)
         and (not l.pullable or p.offers_held_until <= in_now)
         and p.taken + cardinality(array_positions(in_pools, l.pool)) < p.max_workers

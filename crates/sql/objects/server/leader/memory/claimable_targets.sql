@@ -2,7 +2,7 @@
 --   cycle already. Targets in in_closed take nothing. Without in_strict, a target takes no more tasks
 --   than it has idle sessions, if a further session would take the place of a session at another
 --   target.
--- Returns: all targets, each with its default timeout and the number of tasks that it takes (null: no
+-- Returns: all targets that are not paused, each with its default timeout and the number of tasks that it takes (null: no
 --   limit of its own), and in running those at which a task can run.
 -- Raises: nothing.
 -- Locks: none.
@@ -54,6 +54,7 @@ begin
         where s.state <> 'empty'
         group by s.target
       ) i on i.target = t.target
+      where not t.paused
     ) a
     left join (
       select n.target, count(*)::int as tasks from unnest(in_targets) n(target) group by n.target

@@ -99,6 +99,8 @@ begin
     intention async.finish_status_t,
     intention_error text,
     intention_duration interval,
+    -- The role whose request it is.
+    intention_by text,
     cancel_at timestamptz,
     cancels int not null default 0,
     request_ids bigint[] not null default '{}',
@@ -117,6 +119,8 @@ begin
     spacing interval,
     started_at timestamptz not null default '-infinity',
     offered bool not null default false,
+    -- No task of it starts.
+    paused bool not null default false,
     -- No offers before this time, after offers were withdrawn in favor of queries.
     offers_held_until timestamptz not null default '-infinity'
   ) with (fillfactor = 30);
@@ -152,6 +156,8 @@ begin
     session_reset bool not null,
     max_concurrency int not null,
     max_sessions int,
+    -- No task of it starts, and none fails because it is down.
+    paused bool not null default false,
     configured bool not null default true,
     health text not null default 'unknown',
     fresh bool not null default true,

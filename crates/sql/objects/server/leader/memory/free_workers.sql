@@ -17,7 +17,7 @@ begin
   set state = case when s.state = 'empty' then 'empty' when s.cleaning then 'cleaning' else 'idle' end,
       since = clock_timestamp(),
       task_id = null, run = null, pool = null, sent = null, outcome = null, error = null, result = null, recorded = false,
-      intention = null, intention_error = null, intention_duration = null, cancel_at = null, cancels = 0,
+      intention = null, intention_error = null, intention_duration = null, intention_by = null, cancel_at = null, cancels = 0,
       request_ids = '{}', result_read = false, uncertain = false, broken_at = null, unreachable = false, spent = false, retry_at = '-infinity', tries = 0
   where s.worker = any (in_workers);
 end

@@ -1,5 +1,5 @@
 -- Purpose: the lanes whose tasks have to fail because their target is deleted (unknown), or has been
---   down for longer than target_patience.
+--   down for longer than target_patience and is not paused.
 -- Returns: the lanes, with the error of their target.
 -- Raises: nothing.
 -- Locks: none.
@@ -20,7 +20,7 @@ begin
   left join pg_temp.leader_target t on t.target = l.target
   where not l.exhausted and not l.pullable
     and (g.target is null
-      or t.health <> 'ok' and t.down_since <= in_now - c.target_patience
+      or t.health <> 'ok' and not t.paused and t.down_since <= in_now - c.target_patience
         and not async.references_secret(t.connection_string)
         and not exists (select from pg_temp.leader_worker s
           where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')));

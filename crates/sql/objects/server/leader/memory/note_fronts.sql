@@ -28,8 +28,8 @@ begin
   set after_priority = excluded.after_priority, after_entered = excluded.after_entered, after_id = excluded.after_id,
       exhausted = false;
   if found then
-    insert into pg_temp.leader_pool (pool, max_workers, spacing, started_at)
-    select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since
+    insert into pg_temp.leader_pool (pool, max_workers, spacing, started_at, paused)
+    select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since, async.is_paused(n.pool, null)
     from (select distinct f.pool from unnest(in_fronts) f) n
     cross join pg_temp.leader_state s
     left join pg_temp.leader_pool p on p.pool = n.pool

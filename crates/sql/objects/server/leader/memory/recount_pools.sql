@@ -10,8 +10,9 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $function$
 begin
-  insert into pg_temp.leader_pool as p (pool, max_workers, spacing, started_at, taken)
-  select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since, n.taken
+  insert into pg_temp.leader_pool as p (pool, max_workers, spacing, started_at, paused, taken)
+  select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since,
+    async.is_paused(n.pool, null), n.taken
   from pg_temp.leader_state s cross join (
     select i.pool, count(*)::int as taken
     from (

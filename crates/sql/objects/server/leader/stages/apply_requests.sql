@@ -24,14 +24,15 @@ begin
   -- Requests for running queries are kept until the outcome is recorded, so that they survive this
   -- leader.
   for v_request in
-    select r.request_id, r.status, r.error_message, r.duration, s.worker, s.intention
+    select r.request_id, r.status, r.error_message, r.duration, r.requested_by, s.worker
     from pg_temp.leader_worker s
     join async.request r on r.task_id = s.task_id
     where s.state in ('claimed', 'running', 'ended', 'lost') and r.request_id <> all (s.request_ids)
     order by r.request_id
   loop
     perform async.set_intention(v_request.worker, in_now, v_request.status,
-      async.request_message(v_request.status, v_request.error_message), v_request.duration);
+      async.request_message(v_request.status, v_request.error_message), v_request.duration,
+      v_request.requested_by);
     update pg_temp.leader_worker s set request_ids = s.request_ids || v_request.request_id
     where s.worker = v_request.worker;
     v_dealt := v_dealt + 1;
@@ -40,7 +41,7 @@ begin
   -- Of the other requests, the oldest of each task.
   v_events := array(
     select row(n.task_id, null, 'REQUEST', in_now, n.status, n.error_message, null, n.duration, null,
-      array[n.request_id], null)::async.event_t
+      array[n.request_id], null, n.requested_by)::async.event_t
     from (
       select distinct on (r.task_id) r.*
       from (

@@ -21,7 +21,7 @@ begin
     return 0;
   end if;
 
-  perform async.set_intention(s.worker, in_now, 'TIMED_OUT', null, null)
+  perform async.set_intention(s.worker, in_now, 'TIMED_OUT', null, null, null)
   from pg_temp.leader_worker s
   where s.task_id = any (v_due) and s.state in ('running', 'lost') and s.intention is null;
   -- The request stays, but the grace period of the query is over.
@@ -33,10 +33,10 @@ begin
     select case
       when s.worker is not null then row(i.task_id, s.run, 'UNREACHABLE', in_now, null,
         case s.intention when 'TIMED_OUT' then s.intention_error end, s.error, null, null, s.request_ids,
-        null)::async.event_t
+        null, case s.intention when 'TIMED_OUT' then s.intention_by end)::async.event_t
       when o.task_id is not null then row(i.task_id, o.run, 'UNREACHABLE', in_now, null, null,
-        'outcome unknown: the orchestrator was lost while the query ran', null, null, null, null)::async.event_t
-      else row(i.task_id, null, 'DEADLINE', in_now, null, null, null, null, null, null, null)::async.event_t
+        'outcome unknown: the orchestrator was lost while the query ran', null, null, null, null, null)::async.event_t
+      else row(i.task_id, null, 'DEADLINE', in_now, null, null, null, null, null, null, null, null)::async.event_t
     end
     from unnest(v_due) i(task_id)
     left join pg_temp.leader_worker s on s.task_id = i.task_id

@@ -25,7 +25,7 @@ begin
       select row(i, null, case when v_lane.unknown then 'REQUEST' else 'GIVE_UP' end, in_now, 'FAILED',
         case when v_lane.unknown then format('target "%s" does not exist', v_lane.target)
           else format('target "%s" could not be reached for %s: %s', v_lane.target, v_lane.target_patience,
-            v_lane.last_error) end, null, null, null, null, null)::async.event_t
+            v_lane.last_error) end, null, null, null, null, null, null)::async.event_t
       from unnest(v_ids) i));
     v_failed := v_failed + cardinality(v_ids);
   end loop;

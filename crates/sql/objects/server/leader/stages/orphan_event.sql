@@ -37,6 +37,7 @@ begin
       v_event.status := v_request.status;
       v_event.message := async.request_message(v_request.status, v_request.error_message);
       v_event.duration := v_request.duration;
+      v_event.requested_by := v_request.requested_by;
     end if;
   end loop;
   return v_event;

@@ -15,7 +15,7 @@ begin
   end if;
   select count(*) filter (where w.backs_off) into v_backing_off
   from async.leader_write(in_now, null, null, null, null, null, array(
-    select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null, null)::async.event_t
+    select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null, null, null)::async.event_t
     from unnest(v_ids) i)) w;
   return cardinality(v_ids) - v_backing_off;
 end

@@ -29,7 +29,8 @@ begin
           when s.outcome = 'unsent' and s.intention is null then 'GIVE_BACK' else 'END_ERROR' end,
         in_now, s.intention, s.intention_error, s.error, s.intention_duration, s.timeout, s.request_ids,
         case when s.outcome = 'ok' and s.sent = 'kept' and not s.recorded then coalesce(s.result,
-          '{"error": "the orchestrator was interrupted, or the target answered nothing"}') end)::async.event_t)
+          '{"error": "the orchestrator was interrupted, or the target answered nothing"}') end,
+        s.intention_by)::async.event_t)
       filter (where not s.plain)
   into v_workers, v_ids, v_pools, v_ends, v_end_runs, v_events
   from (

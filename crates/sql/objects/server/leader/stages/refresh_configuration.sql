@@ -67,20 +67,26 @@ begin
       session_reset = t.session_reset,
       max_concurrency = t.max_concurrency,
       max_sessions = t.max_sessions,
+      paused = t.paused,
       configured = true,
       health = case when o.connection_string is distinct from t.connection_string then 'unknown' else o.health end,
       fresh = o.fresh or o.connection_string is distinct from t.connection_string,
       failures = case when o.connection_string is distinct from t.connection_string then 0 else o.failures end,
-      down_since = case when o.connection_string is not distinct from t.connection_string then o.down_since end
+      -- The tasks of a target that was paused have not waited for it.
+      down_since = case when o.connection_string is distinct from t.connection_string then null
+        when o.paused and not t.paused and o.down_since is not null then clock_timestamp()
+        else o.down_since end,
+      retry_at = case when o.paused and not t.paused then '-infinity' else o.retry_at end
   from async.target t
   where t.target = o.target
-    and (o.connection_string, o.default_timeout, o.session_reset, o.max_concurrency, o.max_sessions, o.configured)
+    and (o.connection_string, o.default_timeout, o.session_reset, o.max_concurrency, o.max_sessions, o.paused,
+        o.configured)
       is distinct from
-      (t.connection_string, t.default_timeout, t.session_reset, t.max_concurrency, t.max_sessions, true);
+      (t.connection_string, t.default_timeout, t.session_reset, t.max_concurrency, t.max_sessions, t.paused, true);
   insert into pg_temp.leader_target (target, connection_string, default_timeout, session_reset, max_concurrency,
-    max_sessions, health, fresh, met_at, retry_at)
+    max_sessions, paused, health, fresh, met_at, retry_at)
   select t.target, t.connection_string, t.default_timeout, t.session_reset, t.max_concurrency, t.max_sessions,
-    'unknown', true, null, clock_timestamp()
+    t.paused, 'unknown', true, null, clock_timestamp()
   from async.target t
   where not exists (select from pg_temp.leader_target o where o.target = t.target);
   -- Of the sessions above a lower limit, the idle ones are closed at once.

@@ -14,7 +14,7 @@ declare
 begin
   v_events := array(
     select row(r.task_id, null, 'OFFER', in_now, null, null, null, null, coalesce(g.default_timeout, c.default_timeout),
-      null, null)::async.event_t
+      null, null, null)::async.event_t
     from async.lead_rows(in_ids) r
     left join async.target g on g.target = r.target
     cross join async.control c);

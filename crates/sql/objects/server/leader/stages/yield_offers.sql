@@ -1,5 +1,5 @@
--- Purpose: withdraws offers that no client takes: in a full pool with waiting queries, those older
---   than one second. The pool then makes no offers for two seconds. Notes the starts of offered tasks
+-- Purpose: withdraws offers: all of a paused pool or target; and in a full pool with waiting queries,
+--   those that no client has taken for one second. The pool then makes no offers for two seconds. Notes the starts of offered tasks
 --   in pools that limit them; a withdrawn offer counts, too.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -13,7 +13,20 @@ declare
   v_ids bigint[];
   v_pools text[];
   v_kept bigint[];
+  v_paused bigint[];
 begin
+  v_paused := array(
+    select o.task_id
+    from async.offer o
+    left join pg_temp.leader_pool p on p.pool = o.pool
+    left join pg_temp.leader_target t on t.target = o.target
+    where (p.paused or t.paused)
+      and not exists (select from pg_temp.leader_backoff k where k.task_id = o.task_id and k.until > in_now));
+  if v_paused <> '{}' then
+    perform from async.leader_write(in_now, null, null, null, null, null, array(
+      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null, null, null)::async.event_t
+      from unnest(v_paused) i));
+  end if;
   if (select s.limits_starts from pg_temp.leader_state s) then
     update pg_temp.leader_pool p
     set offered = n.offers, started_at = case when n.offers then p.started_at else in_now end
@@ -27,7 +40,7 @@ begin
   select array_agg(o.task_id), array_agg(o.pool) into v_ids, v_pools
   from async.offer o
   join pg_temp.leader_pool p on p.pool = o.pool
-  where p.taken >= p.max_workers and o.offered < in_now - interval '1 second'
+  where not p.paused and p.taken >= p.max_workers and o.offered < in_now - interval '1 second'
     and not exists (select from pg_temp.leader_backoff k where k.task_id = o.task_id and k.until > in_now)
     and exists (select from pg_temp.leader_lane l
       where l.pool = o.pool and not l.pullable and not l.exhausted);
@@ -37,7 +50,7 @@ begin
   v_kept := array(
     select w.task_id
     from async.leader_write(in_now, null, null, null, null, null, array(
-      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null, null)::async.event_t
+      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null, null, null)::async.event_t
       from unnest(v_ids) i)) w);
   update pg_temp.leader_pool p set offers_held_until = in_now + c_hold
   where p.pool in (
