@@ -134,7 +134,7 @@ mod tests {
     fn a_task_that_a_trigger_ended_ended_with_the_write() {
         let task = Task::pushed(TaskOptions::default());
         let request =
-            Request { status: FinishStatus::Deferred, error: None, duration: Some(crate::time::Span::seconds(9)) };
+            Request { duration: Some(crate::time::Span::seconds(9)), ..Request::finish(FinishStatus::Deferred) };
         let write = Write::of(&task, Event::Request(request), at(5)).unwrap();
         assert!(write.led_to(&write.next));
         assert!(write.led_to(&ended(6).1) && !write.led_to(&ended(4).1));
