@@ -10,6 +10,9 @@ use crate::clock::instant;
 
 const PUBLISH_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Between two comparisons with what was published.
+const COMPARE_INTERVAL: Duration = Duration::from_millis(500);
+
 #[derive(Debug)]
 pub(crate) struct MetricsPublisher {
     next: Instant,
@@ -29,8 +32,12 @@ impl MetricsPublisher {
         loops: &Histogram,
     ) -> Option<Vec<PublishedMetric>> {
         let now = instant();
+        if now < self.next {
+            return None;
+        }
         // The loop itself is counted all the time.
-        if now < self.next || self.last == *counters {
+        if self.last == *counters {
+            self.next = now + COMPARE_INTERVAL;
             return None;
         }
         self.next = now + PUBLISH_INTERVAL;

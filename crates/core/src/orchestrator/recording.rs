@@ -211,7 +211,9 @@ impl Scheduler {
         let now = self.cx.now();
         let lost = self.tracked.may_run_on_lost_session(task);
         let Some(tracked) = self.tracked.known_mut(task) else { return };
-        self.counters.record(&tracked.lane.target, tracked.task().attempt, &found);
+        if tracked.pending_write().is_none_or(|write| write.led_to(&found)) {
+            self.counters.record(&tracked.lane.target, tracked.task().attempt, &found);
+        }
         tracked.settles.clear();
         tracked.backoff.reset();
         match &found.phase {

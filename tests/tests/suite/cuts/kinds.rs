@@ -44,7 +44,7 @@ pub(crate) const KNOWN: &str = "
     end_backend is_active pin_search_path limit_lock_waits remember_mutex forget dismiss poll fall_asleep writers_are_open wake_up
     registered_sessions left_offers cancel terminate identity unknown_sessions discard_all server_version
     begin wait_for_commit commit rollback check_main take_locks describe_leader leader_pid raise_epoch resume_epoch hold_epoch schema_fingerprint
-    lead_stock lead_rows lead_rotate_marks write_all lead_mark lead_heads lead_arrivals lead_sweep lead_register discover_lanes take_changed_tasks run_routines serve_latch lead_publish
+    lead_stock lead_rows lead_rotate_marks write_all lead_mark lead_heads lead_arrivals lead_sweep lead_register discover_lanes take_changed_tasks run_routines serve_latch lead_publish lead_metrics unregister_sessions
     prepare_upkeep upkeep vacuum log_quiet lead_goodbye read_requests read_offers read_sessions read_configuration server_time
     arrival_lanes fire_schedules read_elections type_names close_own_connections
     ";

@@ -134,6 +134,7 @@ fn a_lost_session_is_remembered_with_its_task_until_it_is_gone() {
     assert_eq!(f.sessions.lose(session, &f.cx, &mut f.plan), Some(f.target.clone()));
     f.sessions.remember_lost(session, TaskId(1));
     assert!(f.sessions.audit());
+    assert_eq!(f.sessions.fences_open(), 1);
     assert_eq!(f.sessions.lost_task(session), Some(TaskId(1)));
     assert_eq!(f.sessions.remove(session, &mut f.cx, &mut f.plan), Some((f.target.clone(), Some(TaskId(1)))));
     assert_eq!((f.sessions.lost_task(session), f.sessions.len()), (None, 0));
@@ -142,11 +143,14 @@ fn a_lost_session_is_remembered_with_its_task_until_it_is_gone() {
 #[test]
 fn orphans_are_resolved_after_the_fence() {
     let mut f = Fixture::new(1);
+    assert_eq!(f.sessions.fences_open(), 0);
     f.sessions.fence(&f.target, &mut f.plan);
+    assert_eq!(f.sessions.fences_open(), 1);
     f.sessions.add_orphan(f.target.clone(), TaskId(1));
     assert_eq!(f.sessions.take_resolvable(&f.target), vec![]);
     f.sessions.fenced(&f.target, vec![7], true, &mut f.cx, &mut f.plan);
     assert_eq!(f.sessions.take_resolvable(&f.target), vec![TaskId(1)]);
+    assert_eq!(f.sessions.fences_open(), 0);
     assert!(f.sessions.is_unregistering());
     f.sessions.unregistered(&[Registered::Older(7)]);
     assert!(!f.sessions.is_unregistering());

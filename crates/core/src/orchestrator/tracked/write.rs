@@ -3,6 +3,7 @@
 use crate::orchestrator::occupancy::Load;
 use crate::task::Task;
 use crate::task::event::Event;
+use crate::task::phase::Phase;
 use crate::time::{MonotonicTime, Now, Timestamp};
 
 /// A write of an event. While it is pending, the task is the one before the event.
@@ -57,6 +58,19 @@ impl Write {
         write
     }
 
+    /// Whether this write made the row what was found. A write that was refused found what an earlier
+    /// one had made of the row: the task may have ended since it was read.
+    pub(crate) fn led_to(&self, found: &Task) -> bool {
+        match (&self.next.phase, &found.phase) {
+            (Phase::Finished { end: predicted, .. }, Phase::Finished { end, .. }) => {
+                predicted.processed == end.processed
+            }
+            // A trigger ended the task.
+            (_, Phase::Finished { end, .. }) => end.processed >= self.at,
+            (_, phase) => self.next.phase == *phase,
+        }
+    }
+
     /// When it is sent again, if nothing came of it.
     pub(super) const fn due(&self) -> Option<MonotonicTime> {
         if let WriteState::Due { at } = self.state { Some(at) } else { None }
@@ -85,5 +99,45 @@ impl Write {
             | Event::Take { .. }
             | Event::Restart => Load::NOTHING,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::TaskOptions;
+    use crate::task::event::{Outcome, Request};
+    use crate::task::status::FinishStatus;
+
+    fn at(seconds: i64) -> Now {
+        Now::from_micros(seconds * 1_000_000)
+    }
+
+    fn ended(at_seconds: i64) -> (Write, Task) {
+        let task = Task::pushed(TaskOptions::default());
+        let claimed = task.step(&Event::Claim { default_timeout: None }, at(1).server).unwrap();
+        let launched = claimed.step(&Event::Launch, at(1).server).unwrap();
+        let ended = Event::QueryEnded { run: launched.run, outcome: Outcome::Ok };
+        let write = Write::of(&launched, ended, at(at_seconds)).unwrap();
+        let found = (*write.next).clone();
+        (write, found)
+    }
+
+    #[test]
+    fn a_write_led_to_what_it_predicted_and_not_to_an_earlier_end() {
+        let (write, found) = ended(5);
+        assert!(write.led_to(&found));
+        assert!(!write.led_to(&ended(4).1), "the task had ended before");
+    }
+
+    #[test]
+    fn a_task_that_a_trigger_ended_ended_with_the_write() {
+        let task = Task::pushed(TaskOptions::default());
+        let request =
+            Request { duration: Some(crate::time::Span::seconds(9)), ..Request::finish(FinishStatus::Deferred) };
+        let write = Write::of(&task, Event::Request(request), at(5)).unwrap();
+        assert!(write.led_to(&write.next));
+        assert!(write.led_to(&ended(6).1) && !write.led_to(&ended(4).1));
+        assert!(!write.led_to(&task), "the task waits for no time");
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Leader {
     pub(super) paused: bool,
     mailbox: Vec<(Option<u64>, Input)>,
     pub(super) draining: bool,
+    /// The tasks that had ended when it was elected.
+    ended_before: u64,
     /// Since when the process is awake and reaches the store.
     pub(super) healthy_since: MonotonicTime,
     /// The settings that were delivered last.
@@ -68,6 +70,7 @@ impl World {
             paused: false,
             mailbox: Vec::new(),
             draining: false,
+            ended_before: self.ledger.ended(),
             healthy_since: self.now,
             settings: Arc::new(self.settings.clone()),
             alarm: None,
@@ -161,6 +164,12 @@ impl World {
         leader.core.handle(input, now);
         if !leader.core.audit() {
             return Err(Violation("the core's occupancy differs from a recount".to_owned()));
+        }
+        // Each end counts once at most, whatever was lost. A planted bug is found by what it breaks elsewhere.
+        let counted: u64 = leader.core.counters().ended.values().sum();
+        let ended = self.ledger.ended() - leader.ended_before;
+        if counted > ended && self.bug.is_none() {
+            return Err(Violation(format!("the core counted {counted} ends, and {ended} tasks ended")));
         }
         let resigned = lost && leader.core.epoch().is_none();
         if deposed || resigned {

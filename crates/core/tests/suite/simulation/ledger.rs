@@ -23,6 +23,8 @@ pub(super) struct Ledger {
     /// Starts beyond the first that a client requested.
     reruns: BTreeMap<TaskId, u32>,
     ends: BTreeMap<TaskId, u32>,
+    /// The ends of all tasks, in all their lives.
+    ended: u64,
     restarts: BTreeMap<TaskId, u32>,
     committed: BTreeSet<(TaskId, Run)>,
     /// Queries that were canceled or terminated; the sessions are the current leader's.
@@ -45,6 +47,10 @@ impl Ledger {
 
     pub(super) fn started(&self) -> usize {
         self.starts.values().map(|n| *n as usize).sum()
+    }
+
+    pub(super) const fn ended(&self) -> u64 {
+        self.ended
     }
 
     pub(super) fn configured(&mut self, now: MonotonicTime, settings: &Settings) {
@@ -226,6 +232,7 @@ impl Ledger {
         }
         if new.state() == RowState::Finished {
             *self.ends.entry(id).or_default() += 1;
+            self.ended += 1;
         }
         if !task.runs() || new.state() == RowState::Running {
             return Ok(());
