@@ -1463,7 +1463,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '21896e1de143103e'::text
+  select '34398ac9b8b4957a'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -16885,11 +16885,16 @@ as $function$
 declare
   v_started constant bigint[] := async.noted_tasks('started');
   v_ended constant bigint[] := async.noted_tasks('ended');
-  v_since constant timestamptz := greatest(
-    to_timestamp(coalesce(nullif(current_setting('pgasync.counted_through', true), ''), '0')::float8),
+  -- The time of the last call, in microseconds since 1970.
+  v_since timestamptz := greatest(
+    to_timestamp(coalesce(nullif(current_setting('pgasync.counted_through', true), ''), '0')::float8 / 1000000),
     (select l.led_since from pg_temp.leader_state l));
   v_metrics async.metric[];
 begin
+  if v_since > in_now then
+    -- The clock was set back.
+    v_since := '-infinity';
+  end if;
   with started as (
     select t.target from unnest(v_started) as s(task_id) join async.task t on t.task_id = s.task_id
   ), waited as (
@@ -16914,7 +16919,8 @@ begin
       greatest(0, extract(epoch from coalesce(t.yielded, t.processed) - t.consumed)) as took
     from (select distinct u.task_id from unnest(v_ended) as u(task_id)) e
     join async.task t on t.task_id = e.task_id
-    where t.processed is not null
+    -- Not those that had ended before the last call, and refused an event since.
+    where t.processed > v_since
   )
   select array_agg(row(m.metric, m.labels, 0, m.value, m.buckets)::async.metric) into v_metrics
   from (
@@ -16951,7 +16957,7 @@ begin
   ) m;
   v_metrics := v_metrics
     || array_remove(array[async.noted_values('pgasync_batch_tasks'), async.noted_values('pgasync_loop_seconds')], null);
-  perform async.note_done('counted_through', in_now);
+  perform set_config('pgasync.counted_through', (extract(epoch from in_now) * 1000000)::bigint::text, false);
   perform async.add_metrics(l.epoch, v_metrics) from pg_temp.leader_state l;
 end
 $function$;
