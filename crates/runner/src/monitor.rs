@@ -14,7 +14,7 @@ pub(crate) const TICK_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum RunState {
-    /// It has no session with the server: it does not know who leads.
+    /// It has no session with the server: which orchestrator leads is not known.
     Connecting,
     /// It waits for the lead.
     StandingBy,

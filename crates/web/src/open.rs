@@ -41,7 +41,7 @@ pub struct Dashboard {
 /// Why the dashboard does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Everyone who reaches the address would be logged in.
+    /// Every client that reaches the address would be logged in.
     #[error("{0} can be reached from other machines, and the dashboard has no token")]
     NeedsToken(SocketAddr),
     /// The token can be guessed.

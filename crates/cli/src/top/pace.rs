@@ -8,7 +8,7 @@ pub(super) const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Reading takes a fifth of the time, so that a server with deep queues or thousands of lanes is not kept
-/// busy by those who look at it.
+/// busy with its readers.
 const PAUSE_PER_COST: u32 = 4;
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,4 +1,4 @@
-//! Who may talk to the dashboard: hosts, sessions, forms. Every request passes [`gate::check`].
+//! The access to the dashboard: hosts, sessions, forms. Every request passes [`gate::check`].
 
 pub(crate) mod gate;
 pub(crate) mod headers;
@@ -24,7 +24,7 @@ pub(crate) struct Access {
     cookie_path: String,
 }
 
-/// Who sends a request.
+/// The sender of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Visitor {
     /// The cookie of the session, which the forms are bound to.

@@ -1,4 +1,4 @@
-//! What all pages share: one snapshot of the server, read by one poller while somebody looks.
+//! What all pages share: one snapshot of the server, read by one poller while a page is open.
 
 mod poller;
 mod snapshot;

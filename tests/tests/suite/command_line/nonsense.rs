@@ -196,7 +196,7 @@ fn judge(case: &Case, what: &str, ran: &Ran, (code, part): Answer) {
     );
     if code != 0 {
         let begins = ["pgasync: ", "error: ", "restarted: "].iter().any(|begin| ran.stderr.contains(begin));
-        assert!(begins, "{command} {what}: a message says who writes it: {ran:#?}");
+        assert!(begins, "{command} {what}: a message says which program writes it: {ran:#?}");
         assert!(part.is_empty() || ran.stderr.matches(part).count() == 1, "{command} {what}: once is enough: {ran:#?}");
     }
 }

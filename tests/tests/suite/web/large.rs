@@ -1,14 +1,18 @@
 //! A hundred thousand tasks in two thousand pools behind the pages.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::fixture::{dashboard, server};
 use super::html;
 
-/// The limit that a reader does not notice.
-const PAGE_TIME_MAX: Duration = Duration::from_millis(200);
+/// A page may take as long as so many readings of the whole table, on the same machine at the same time. A
+/// reading took 21 ms when this was written, and a page that takes 200 ms is noticed.
+const READINGS_MAX: u32 = 12;
 
 const TRIES: usize = 5;
+
+/// Reads every row of the table.
+const READING: &str = "select count(*), max(length(query)), max(processing_error) from async.task";
 
 /// Eighty thousand tasks of a day, and twenty thousand that wait in two thousand lanes.
 const TASKS: &str = "
@@ -26,12 +30,13 @@ const TASKS: &str = "
     analyze async.task;";
 
 #[tokio::test]
-async fn every_page_is_there_in_a_fifth_of_a_second() {
+async fn no_page_takes_much_longer_than_a_reading_of_the_table() {
     let (database, _target) = server().await;
     database.run(TASKS).await;
     let dashboard = dashboard(&database).await;
     let visitor = dashboard.visitor();
-    let mut slow = Vec::new();
+    let mut pages = Vec::new();
+    let mut readings = Vec::new();
     for path in [
         "/",
         "/tasks",
@@ -55,6 +60,9 @@ async fn every_page_is_there_in_a_fifth_of_a_second() {
         "/log",
         "/ask/pool?pool=pool_77",
     ] {
+        let begin = Instant::now();
+        database.run(READING).await;
+        readings.push(begin.elapsed());
         let times: Vec<Duration> = (0..TRIES)
             .map(|_| {
                 let answer = visitor.get(path);
@@ -64,11 +72,13 @@ async fn every_page_is_there_in_a_fifth_of_a_second() {
             .collect();
         let best = *times.iter().min().expect("several tries");
         eprintln!("{path}: {times:?}");
-        if best > PAGE_TIME_MAX {
-            slow.push((path, times));
-        }
+        pages.push((path, best));
     }
-    assert!(slow.is_empty(), "slower than {PAGE_TIME_MAX:?}: {slow:#?}");
+    readings.sort_unstable();
+    let reading = readings[readings.len() / 2];
+    eprintln!("a reading of the table: {reading:?}");
+    pages.retain(|(_, best)| *best > reading * READINGS_MAX);
+    assert!(pages.is_empty(), "slower than {READINGS_MAX} readings of {reading:?}: {pages:#?}");
     let text = html::read(&visitor.page("/")).text;
     assert!(text.contains("10,000+") && text.contains("1,999 other lanes"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! The dashboard over HTTP: who may see it, what each page shows, what each action changes. The tests
+//! The dashboard over HTTP: the access to it, what each page shows, what each action changes. The tests
 //! below `browser` look at the same pages with a browser.
 
 mod access;
