@@ -22,8 +22,9 @@ pub(super) const SQL_WITHOUT_MARKS: &str = "
 /// A Rust engine that does not mark its launches.
 pub(super) const RUST_WITHOUT_MARKS: &str = "
     create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
-    returns table (task_id bigint, query text, refused text, may_reach_self bool) language sql as $$
-      select t.task_id, t.query, null, true from async.task t where t.task_id = any (in_ids) $$;";
+    returns table (task_id bigint, query text, refused text, may_reach_self bool, answer_bytes_max int, receipt bool)
+    language sql as $$
+      select t.task_id, t.query, null, true, null::int, false from async.task t where t.task_id = any (in_ids) $$;";
 
 /// The time that the next leader needs to do the damage.
 const DAMAGE_WITHIN: Duration = Duration::from_secs(2);
