@@ -164,7 +164,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) drain_timeout: u64,
     /// Serve /metrics (Prometheus), /healthz and /readyz over HTTP at this address: 127.0.0.1:9187, or
-    /// 0.0.0.0:9187 for other hosts. Whoever reaches it reads the names of targets and pools
+    /// 0.0.0.0:9187 for other hosts. Every client that reaches it reads the names of targets and pools
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
     /// Limits on waiting for a server or target that does not answer, for tests:

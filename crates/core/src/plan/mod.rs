@@ -299,7 +299,7 @@ impl Plan {
         }
     }
 
-    /// Sets whether the target is paused: no task of its lanes is chosen then, whoever runs it.
+    /// Sets whether the target is paused: no task of its lanes is chosen then, run or pulled.
     pub fn set_paused(&mut self, target: &TargetName, paused: bool) {
         let Some(state) = self.targets.get_mut(target).filter(|state| state.paused != paused) else { return };
         state.paused = paused;
