@@ -39,7 +39,7 @@ choose_runner() { # PROFILE
 build_tests() {
     need_psql
     keep_clusters_in_memory
-    build -p pgasync
+    build_all
     build --workspace --tests
     PATH=$(target_dir)/debug:$PATH
     export RUST_BACKTRACE=0 # a failed test says what it waited for, and shows the tables
@@ -178,7 +178,7 @@ check_on_cluster() { # PROFILE
 check_metrics() {
     need_prometheus
     build_tests
-    build -p pgasync --features traces
+    build_all --features pgasync/traces
     choose_runner metrics
     PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
 }
