@@ -24,6 +24,7 @@ mod judged;
 mod links;
 mod metrics;
 mod process;
+mod reference;
 mod seed;
 mod status;
 mod store_client;
