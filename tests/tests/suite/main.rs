@@ -28,4 +28,5 @@ mod reference;
 mod seed;
 mod status;
 mod store_client;
+mod store_worker;
 mod web;
