@@ -29,4 +29,5 @@ mod seed;
 mod status;
 mod store_client;
 mod store_worker;
+mod traces;
 mod web;
