@@ -15,13 +15,14 @@ check_deploy() {
     fi
     export DEPLOY_POSTGRES=$PGASYNC_TEST_IMAGE DEPLOY_CACHE
     DEPLOY_CACHE=$(deploy_cache)
-    for scenario in ${PGASYNC_DEPLOY:-metadata image compose service}; do
+    for scenario in ${PGASYNC_DEPLOY:-metadata image compose service start}; do
         case $scenario in
             metadata) need_metadata_tools ;;
             image) need_rust_image; build --release -p pgasync ;;
             compose) build --release -p pgasync ;;
             service) need_cargo_deb; build --release -p pgasync ;;
-            *) die "no such scenario of deploy: $scenario (metadata image compose service)" ;;
+            start) build --release -p pgasync; dev_release pgxn ;;
+            *) die "no such scenario of deploy: $scenario (metadata image compose service start)" ;;
         esac
         "$root/scripts/deploy/$scenario.sh" || die "deploy: $scenario failed"
     done
