@@ -146,7 +146,7 @@ async fn a_worker_reports_what_the_work_came_to() {
 #[tokio::test]
 async fn a_worker_has_as_many_tasks_as_it_may_and_ends_after_them() {
     let mut site = Site::with(2).await;
-    let tasks = site.push(&vec![json!({ "millis": 300 }); 5], LONG).await;
+    let tasks = site.push(&vec![json!({ "millis": 300 }); 40], LONG).await;
     site.until(|site| site.seen.at_once.load(Ordering::SeqCst) == 2).await;
     site.until(|site| site.seen.done.lock().expect("not poisoned").len() >= 2).await;
     site.until(|site| site.seen.at_once.load(Ordering::SeqCst) == 2).await;
@@ -181,8 +181,9 @@ async fn work_that_is_not_wanted_any_more_is_dropped() {
 }
 
 #[tokio::test]
-async fn an_outcome_is_reported_after_the_sessions_were_lost() {
-    let mut site = Site::with(1).await;
+async fn tasks_are_taken_and_reported_after_sessions_were_lost() {
+    // So that a call waits for a second task all the time.
+    let mut site = Site::with(2).await;
     let task = site.push(&[json!({ "millis": 700 })], LONG).await[0];
     site.until(|site| site.has_begun(task)).await;
     let ended = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'store worker'
