@@ -104,12 +104,14 @@ quietly "the task is not canceled" sql "select async.cancel(array[$task])"
 holds "stop ends with 0, and gives the running task back"
 
 quietly "the unit does not start again" host systemctl start pgasync
-restarts=$(unit NRestarts)
 quietly "the orchestrator is not disabled" sql 'update async.control set enabled = false'
+# The leader ends with 0, is restarted, and ends with 4.
 eventually 60 "a disabled orchestrator ends" prints 4 unit ExecMainStatus
+restarts=$(unit NRestarts)
 sleep 8 # more than RestartSec
 is "$restarts" "the restarts of a disabled orchestrator" unit NRestarts
-! is_running || fail "a disabled orchestrator is restarted"
+is inactive "a disabled orchestrator" unit ActiveState
+is success "a disabled orchestrator" unit Result
 quietly "the orchestrator is not enabled" sql 'update async.control set enabled = true'
 quietly "the unit does not start after it was enabled" host systemctl start pgasync
 done_at_target

@@ -251,6 +251,9 @@ fn prose(comment: &str) -> String {
 }
 
 fn word(word: &str) -> String {
+    if word.starts_with("##") {
+        return format!("`{word}`");
+    }
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
     let start = word.find(|c: char| c.is_ascii_alphanumeric() || c == '_').unwrap_or(word.len());
     let (before, rest) = word.split_at(start);
@@ -261,7 +264,7 @@ fn word(word: &str) -> String {
         let (call, after) = after.strip_prefix("(...)").map_or(("", after), |after| ("(...)", after));
         return format!("{before}`{name}{call}`{after}");
     }
-    word.replace('*', "\\*").replace('<', "\\<").replace("##", "\\##")
+    word.replace('*', "\\*").replace('<', "\\<")
 }
 
 fn opening(text: &str) -> String {
