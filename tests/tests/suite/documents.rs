@@ -89,8 +89,8 @@ fn pages_show_files_as_they_are() {
             files += 1;
         }
     }
-    // A push and a worker in each of four languages.
-    assert_eq!(files, 8);
+    // A push and a worker in each of four languages, and a search in Rust.
+    assert_eq!(files, 9);
 }
 
 #[test]
