@@ -89,7 +89,7 @@ fn pages_show_files_as_they_are() {
             files += 1;
         }
     }
-    // A push and a worker in each of four languages, and a search in Rust.
+    // A push and a worker in each of four languages, and a list of tasks in Rust.
     assert_eq!(files, 9);
 }
 
