@@ -27,4 +27,5 @@ mod process;
 mod seed;
 mod status;
 mod store_client;
+mod upgrades;
 mod web;
