@@ -1537,7 +1537,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'a94fa9aae0635ec2'::text
+  select '50b5e2732c231657'::text
 $function$;
 
 -- decide/limits/query_bytes_max

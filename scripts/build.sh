@@ -17,7 +17,7 @@ binary_dirs() {
 
 need_binary() {
     [ -n "$(binary_dirs)" ] && return
-    (build -p pgasync) || say "pgasync is not built: going on without it"
+    (build_all) || say "pgasync is not built: going on without it"
 }
 
 build() {
@@ -26,6 +26,10 @@ build() {
     (cd "$root" && cargo build --quiet "${locked[@]}" "$@")
 }
 
+# The program and all crates at once: with `-p pgasync`, crates that the others use with more features would be
+# compiled twice.
+build_all() { build --workspace "$@"; }
+
 default_major() { echo "${PGASYNC_PG:-15}"; }
 
 # The demo's own code has little to do: an optimised build would only make the first look at it wait.
@@ -33,7 +37,7 @@ dev_demo() {
     local keep=
     [[ " $* " != *" --keep "* ]] || keep=1
     need_psql
-    build -p pgasync
+    build_all
     PATH=$(target_dir)/debug:$PATH
     [ -n "$keep" ] || with_cluster "$(default_major)" pgasync demo "$@"
     local dir status=0
@@ -92,7 +96,7 @@ install_peers() {
 
 # The files that psql installs, checked in for users that have psql alone. A test fails when they are stale.
 dev_dist() {
-    build -p pgasync
+    build_all
     mkdir -p "$root/dist"
     local pgasync
     pgasync=$(target_dir)/debug/pgasync

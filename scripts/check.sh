@@ -13,19 +13,19 @@ choose_runner() { # PROFILE
         runner=(cargo nextest run "${locked[@]}" --profile "$1" --no-tests=pass)
     else
         case $1 in
-            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip upgrades:: --skip metrics:: --skip judged:: --skip web:: --skip attacks:: --skip process:: --skip conformance::targets_down:: --skip conformance::dead_hosts:: --skip conformance::sessions_at_targets:: --skip conformance::faults:: --skip conformance::answers:: --skip conformance::successors:: --skip conformance::leadership:: --skip conformance::receipts:: --skip conformance::schedules:: --skip conformance::results:: --skip conformance::paused:: --skip conformance::ended_by:: --skip conformance::own_tasks:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts:: --skip connections::poolers::) ;;
+            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip upgrades:: --skip metrics:: --skip traces:: --skip judged:: --skip web:: --skip attacks:: --skip process:: --skip conformance::targets_down:: --skip conformance::dead_hosts:: --skip conformance::sessions_at_targets:: --skip conformance::faults:: --skip conformance::answers:: --skip conformance::successors:: --skip conformance::leadership:: --skip conformance::receipts:: --skip conformance::schedules:: --skip conformance::results:: --skip conformance::paused:: --skip conformance::ended_by:: --skip conformance::own_tasks:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts:: --skip connections::poolers::) ;;
             model) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged:: --skip judged::mutants:: --test-threads=6) ;;
             connections) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- connections:: --test-threads=6) ;;
-            filtered) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip cuts:: --skip fuzz:: --skip holds::) ;;
+            filtered) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip traces:: --skip cuts:: --skip fuzz:: --skip holds::) ;;
             outages) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- process:: conformance::targets_down:: conformance::dead_hosts:: conformance::sessions_at_targets:: conformance::faults:: conformance::answers:: conformance::successors:: conformance::leadership:: conformance::receipts:: conformance::schedules:: conformance::results:: conformance::paused:: conformance::ended_by:: conformance::own_tasks:: --skip ::sql:: --test-threads=6) ;;
             attacks) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- attacks:: --skip ::sql:: --test-threads=6) ;;
             web) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- web:: --test-threads=6) ;;
             counted) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- bench:: counted:: --test-threads=4) ;;
-            metrics) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- metrics:: --test-threads=6) ;;
+            metrics) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- metrics:: traces:: --test-threads=6) ;;
             sql-engine) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- ::sql:: --skip chaos:: --skip holds:: --test-threads=6) ;;
             sql-mutants) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged::mutants:: --test-threads=4) ;;
             simulation) runner=(cargo test "${locked[@]}" -p pgasync-core -- simulation::) ;;
-            matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip upgrades:: --skip metrics:: --skip web::) ;;
+            matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip upgrades:: --skip metrics:: --skip traces:: --skip web::) ;;
             fuzz) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- fuzz:: --test-threads=2 --nocapture) ;;
             upgrades) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- upgrades:: --test-threads=3) ;;
             chaos-long) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- chaos::long_run:: --test-threads=2) ;;
@@ -40,7 +40,7 @@ choose_runner() { # PROFILE
 build_tests() {
     need_psql
     keep_clusters_in_memory
-    build -p pgasync
+    build_all
     build --workspace --tests
     PATH=$(target_dir)/debug:$PATH
     export RUST_BACKTRACE=0 # a failed test says what it waited for, and shows the tables
@@ -84,7 +84,7 @@ dev_check() {
                 outages | attacks | counted | sql-engine) check_on_cluster "$part" ;;
                 model) check_on_cluster "$part" ;;
                 connections) need_pgbouncer; check_on_cluster "$part" ;;
-                metrics) need_prometheus; check_on_cluster metrics ;;
+                metrics) check_metrics ;;
                 web) check_web ;;
                 simulation) check_simulation ;;
                 mutants) check_on_cluster sql-mutants; check_core_mutants ;;
@@ -108,7 +108,7 @@ dev_check() {
 
 check_style() {
     cargo fmt --all --check
-    cargo clippy --quiet --workspace --all-targets --features pgasync-tests/hosts "${locked[@]}" -- -D warnings
+    cargo clippy --quiet --workspace --all-targets --features pgasync-tests/hosts,pgasync/traces "${locked[@]}" -- -D warnings
     RUSTDOCFLAGS=-Dwarnings cargo doc --quiet --workspace --no-deps "${locked[@]}"
 }
 
@@ -133,6 +133,9 @@ check_layers() {
     ! depends pgasync-store axum || die "layers: pgasync-store must not depend on axum"
     ! depends pgasync-text tokio || die "layers: pgasync-text must not depend on tokio"
     local crate
+    depends pgasync-traces opentelemetry || die "layers: pgasync-traces should depend on opentelemetry"
+    ! depends pgasync opentelemetry || die "layers: pgasync must not depend on opentelemetry without the feature traces"
+    ! depends pgasync-runner opentelemetry || die "layers: pgasync-runner must not depend on opentelemetry"
     depends pgasync-metrics hyper || die "layers: pgasync-metrics should depend on hyper"
     ! depends pgasync-runner hyper || die "layers: pgasync-runner must not depend on hyper"
     ! depends pgasync-runner prometheus || die "layers: pgasync-runner must not depend on prometheus"
@@ -170,6 +173,15 @@ check_fuzz() {
 check_on_cluster() { # PROFILE
     build_tests
     choose_runner "$1"
+    PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
+}
+
+# The metrics, with a real Prometheus, and the traces, for which the program is built with their feature.
+check_metrics() {
+    need_prometheus
+    build_tests
+    build_all --features pgasync/traces
+    choose_runner metrics
     PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
 }
 

@@ -44,7 +44,7 @@ check_languages() {
     local home
     need_psql
     install_languages
-    build -p pgasync
+    build_all
     build -p pgasync-store --examples
     export LANGUAGES_GO=
     ! build_go_examples || LANGUAGES_GO=$(languages_home)/go

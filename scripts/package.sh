@@ -15,7 +15,7 @@ need_python_with_yaml() {
 check_package() {
     local python said
     need_python_with_yaml
-    build -p pgasync
+    build_all
     "$python" "$root/scripts/package/check.py" "$root" "$(target_dir)/debug/pgasync" || die "package: see above"
     said=$(cargo package --workspace --no-verify --allow-dirty --offline 2>&1) || die "package: $said"
     ! grep '^warning' <<<"$said" | grep -v -e 'has no documentation, homepage or repository' -e 'ignoring test .dist.' ||

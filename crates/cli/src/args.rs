@@ -167,6 +167,10 @@ pub(crate) struct RunArgs {
     /// 0.0.0.0:9187 for other hosts. Every client that reaches it reads the names of targets and pools
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
+    /// Export an OpenTelemetry span of each task whose task_data has a sampled "traceparent", over OTLP to
+    /// OTEL_EXPORTER_OTLP_ENDPOINT (http://localhost:4318). Needs a program built with the feature traces
+    #[arg(long)]
+    pub(crate) traces: bool,
     /// Limits on waiting for a server or target that does not answer, for tests:
     /// server_silence=2s,target_answer=500ms
     #[arg(long, value_name = "NAME=TIME,...", default_value = "", hide = true)]

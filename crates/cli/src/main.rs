@@ -28,6 +28,7 @@ mod systemd;
 mod task_filter;
 mod tasks;
 mod top;
+mod traces;
 mod uninstall;
 mod web;
 

@@ -18,6 +18,7 @@ use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use crate::args::{LogFormat, RunArgs};
 use crate::failure::{Exit, Failure};
 use crate::server::Server;
+use crate::traces::Traces;
 use crate::{systemd, visible};
 
 /// The log target of the Postgres driver.
@@ -33,6 +34,7 @@ pub(crate) async fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     let settings = settings.with_secrets_dir(arguments.secrets_dir.as_deref());
     let monitor = Monitor::new(arguments.listen.is_some());
     let _serving = arguments.listen.as_deref().map(|address| listen(address, &monitor)).transpose()?;
+    let mut traces = Traces::start(arguments.traces, &settings)?;
     systemd::report(monitor.clone());
     crate::web::beside(arguments.web, &arguments.dashboard).await?;
     let options = RunOptions {
@@ -41,9 +43,11 @@ pub(crate) async fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
         standby: arguments.standby,
         drain_timeout: Duration::from_secs(arguments.drain_timeout),
         timeouts: arguments.timeouts,
+        ended: traces.ended(),
     };
     let ended = lead(settings, options, listen_for_signals()?).await;
     systemd::report_stopping();
+    traces.finish();
     match ended {
         Ok(reason) => {
             say(arguments, Level::INFO, &reason.to_string());

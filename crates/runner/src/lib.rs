@@ -14,7 +14,7 @@
 //! | the leader session, and what the views show | `leader_writer`, `publish` |
 //! | one session with a target, and the set of them | `target_session`, `target_sessions` |
 //! | cancel requests and terminations | `cancel` |
-//! | what others in the process see of it | `monitor`, `figures`, `backlog` |
+//! | what others in the process see of it | `monitor`, `figures`, `backlog`, `ended` |
 //! | proving that a session is gone | `fence`, `server_copies`, `session_identity` |
 //!
 //! ```no_run
@@ -33,6 +33,7 @@ mod backlog;
 mod cancel;
 mod clock;
 mod election;
+mod ended;
 mod error_text;
 mod events;
 mod fence;
@@ -53,6 +54,7 @@ mod target_sessions;
 mod timeouts;
 mod upkeep;
 
+pub use ended::{EndedTasks, EndedTasksReceiver};
 pub use figures::Figures;
 pub use monitor::{Monitor, RunState};
 pub use pgasync_store::LaneBacklog;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use crate::election::{NO_BACKEND, become_leader};
+use crate::ended::EndedTasks;
 use crate::leader::Leader;
 use crate::monitor::{Monitor, RunState, TICK_INTERVAL};
 use crate::shutdown::{ExitReason, StopSignal};
@@ -32,6 +33,8 @@ pub struct RunOptions {
     pub timeouts: Timeouts,
     /// Where the orchestrator shows what it does.
     pub monitor: Monitor,
+    /// Where the leader leaves the tasks that ended, if anything wants them.
+    pub ended: Option<EndedTasks>,
 }
 
 impl Default for RunOptions {
@@ -42,6 +45,7 @@ impl Default for RunOptions {
             drain_timeout: Duration::from_secs(30),
             timeouts: Timeouts::default(),
             monitor: Monitor::default(),
+            ended: None,
         }
     }
 }

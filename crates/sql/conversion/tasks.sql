@@ -45,37 +45,43 @@ begin
     and f.target = (select c.self_target from async.control c)
     and jsonb_typeof(f.task_data -> 'task_ids') = 'array';
 
-  with becomes as (
-    select
-      t.task_id,
-      coalesce(t.priority, 0) as priority,
-      coalesce(t.entered, t.consumed, t.processed, clock_timestamp()) as entered,
-      case
-        when t.processed is not null then case
-          when t.finish_status in ('FINISHED', 'FAILED', 'CANCELED', 'TIMED_OUT', 'DOA') then t.finish_status
-          -- The library gave no status to what it presumed failed when it started, and to its own tasks.
-          when t.failed then 'FAILED'
-          else 'FINISHED'
-        end
-        when t.yielded is not null then 'YIELDED'
-      end::async.finish_status_t as finish_status,
-      case
-        -- It left the slots of tasks that it presumed failed taken.
-        when t.processed is not null then case when t.tracked then false else t.tracked end
-        when t.yielded is not null then case when t.tracked and t.track_yielded then true end
-        when t.consumed is not null then true
-      end as tracked,
-      case
-        when t.processed is not null then t.times_up
-        when t.consumed is not null or t.yielded is not null then coalesce(t.times_up, 'infinity')
-        -- Only a deferral keeps a deadline.
-        when t.finish_status = 'DEFERRED' then t.times_up
-      end as times_up
-    from async.task t
-  ), completed as (
-    select b.*, case when t.processed is not null then b.finish_status <> 'FINISHED' end as failed
-    from becomes b
-    join async.task t on t.task_id = b.task_id
+  with changed as (
+    select b.*, f.failed
+    from (
+      select
+        t.task_id,
+        t as row_before,
+        coalesce(t.priority, 0) as priority,
+        coalesce(t.entered, t.consumed, t.processed, clock_timestamp()) as entered,
+        case
+          when t.processed is not null then case
+            when t.finish_status in ('FINISHED', 'FAILED', 'CANCELED', 'TIMED_OUT', 'DOA') then t.finish_status
+            -- The library gave no status to what it presumed failed when it started, and to its own tasks.
+            when t.failed then 'FAILED'
+            else 'FINISHED'
+          end
+          when t.yielded is not null then 'YIELDED'
+        end::async.finish_status_t as finish_status,
+        case
+          -- It left the slots of tasks that it presumed failed taken.
+          when t.processed is not null then case when t.tracked then false else t.tracked end
+          when t.yielded is not null then case when t.tracked and t.track_yielded then true end
+          when t.consumed is not null then true
+        end as tracked,
+        case
+          when t.processed is not null then t.times_up
+          when t.consumed is not null or t.yielded is not null then coalesce(t.times_up, 'infinity')
+          -- Only a deferral keeps a deadline.
+          when t.finish_status = 'DEFERRED' then t.times_up
+        end as times_up
+      from async.task t
+    ) b
+    cross join lateral (
+      select case when (b.row_before).processed is not null then b.finish_status <> 'FINISHED' end as failed
+    ) f
+    where (b.priority, b.entered, b.finish_status, f.failed, b.tracked, b.times_up) is distinct from
+      ((b.row_before).priority, (b.row_before).entered, (b.row_before).finish_status, (b.row_before).failed,
+        (b.row_before).tracked, (b.row_before).times_up)
   )
   update async.task t set
     priority = c.priority,
@@ -84,10 +90,8 @@ begin
     failed = c.failed,
     tracked = c.tracked,
     times_up = c.times_up
-  from completed c
-  where t.task_id = c.task_id
-    and (t.priority, t.entered, t.finish_status, t.failed, t.tracked, t.times_up) is distinct from
-      (c.priority, c.entered, c.finish_status, c.failed, c.tracked, c.times_up);
+  from changed c
+  where t.task_id = c.task_id;
 
   alter table async.task
     alter column target set not null,

@@ -24,6 +24,7 @@ mod client;
 mod install;
 mod leader;
 mod loss;
+mod traced;
 mod wire;
 
 pub use client::{
@@ -43,3 +44,4 @@ pub use leader::{
     note_lost, old_sessions, open_receipts, pin_search_path, registered_session, replaced_sessions, unknown_elections,
     void_settings,
 };
+pub use traced::{TracedAttempt, TracedTask, TracedTaskReader};

@@ -240,6 +240,17 @@ async fn the_examples_of_results_run_on_the_sql_engine() {
     run_results::<SqlEngine>().await;
 }
 
+/// The part `metrics` of the checks sees the spans of such tasks.
+#[tokio::test]
+async fn the_example_of_traces_runs() {
+    let database = Database::create().await;
+    let reports = target_with(&[]).await;
+    database.configure_targets(&[("reports", &reports, 1)]).await;
+    run_page(&database, "traces.md", &[], 1).await;
+    let parent = "select task_data ->> 'traceparent' ~ '^00-[0-9a-f]{32}-[0-9a-f]{16}-01$' from async.task";
+    database.assert_holds(parent).await;
+}
+
 #[tokio::test]
 async fn the_examples_of_limits_run() {
     let database = Database::create().await;

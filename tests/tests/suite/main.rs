@@ -27,5 +27,6 @@ mod process;
 mod seed;
 mod status;
 mod store_client;
+mod traces;
 mod upgrades;
 mod web;

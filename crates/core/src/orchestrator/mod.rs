@@ -19,7 +19,7 @@
 //! The scheduler owns the parts that a task passes through. Each part has its file with its
 //! invariant and its tests: [`tracked`] (the tasks and what they take), [`sessions`] (target
 //! sessions and targets), [`offers`], [`claims_ahead`], [`skipped`], [`requests`], [`leadership`],
-//! [`sweep`], [`counters`], and [`context`] (settings, time, commands, [`timers`]). The files whose names end in
+//! [`sweep`], [`counters`], [`ended`], and [`context`] (settings, time, commands, [`timers`]). The files whose names end in
 //! *-ing* take an event through the parts: [`choosing`], [`launching`], [`requesting`],
 //! [`recording`], [`reaching`] and [`confirming`].
 
@@ -32,6 +32,7 @@ mod context;
 pub(crate) mod counters;
 mod cycle;
 mod cycling;
+mod ended;
 pub(crate) mod input;
 mod latch;
 mod launching;

@@ -63,6 +63,17 @@ impl Orchestrator {
         &self.scheduler.counters
     }
 
+    /// From now on, keeps the tasks that end for [`take_ended`](Self::take_ended).
+    pub fn keep_ended(&mut self) {
+        self.scheduler.ended.keep();
+    }
+
+    /// The tasks whose end this orchestrator has written since the last call, each end once. A task that
+    /// was restarted may end again. Empty without [`keep_ended`](Self::keep_ended).
+    pub fn take_ended(&mut self) -> Vec<TaskId> {
+        self.scheduler.ended.take()
+    }
+
     /// The settings by which this orchestrator decides.
     #[must_use]
     pub const fn settings(&self) -> &Settings {

@@ -213,6 +213,7 @@ impl Scheduler {
         let Some(tracked) = self.tracked.known_mut(task) else { return };
         if tracked.pending_write().is_none_or(|write| write.led_to(&found)) {
             self.counters.record(&tracked.lane.target, tracked.task().attempt, &found);
+            self.ended.record(task, &found);
         }
         tracked.settles.clear();
         tracked.backoff.reset();

@@ -3,6 +3,7 @@
 use super::claims_ahead::ClaimsAhead;
 use super::context::Context;
 use super::counters::Counters;
+use super::ended::EndedTasks;
 use super::leadership::Leadership;
 use super::offers::Offers;
 use super::requests::Requests;
@@ -36,6 +37,7 @@ pub(super) struct Scheduler {
     pub(super) skipped: SkippedTasks,
     pub(super) sweep: Sweep,
     pub(super) counters: Counters,
+    pub(super) ended: EndedTasks,
 }
 
 impl Scheduler {
@@ -52,12 +54,13 @@ impl Scheduler {
             skipped: SkippedTasks::default(),
             sweep: Sweep::default(),
             counters: Counters::default(),
+            ended: EndedTasks::default(),
         }
     }
 
     /// The scheduler of a new epoch: settings, time and the numbers of sessions continue.
     pub(super) fn restarted(&self) -> Self {
-        Self::new(self.cx.restarted(), self.sessions.restarted())
+        Self { ended: self.ended.restarted(), ..Self::new(self.cx.restarted(), self.sessions.restarted()) }
     }
 
     /// Queries may be claimed and sent.

@@ -19,6 +19,7 @@ use tokio::time::sleep_until;
 
 use crate::backlog::count_backlog;
 use crate::clock::{Clock, instant, instant_of};
+use crate::ended::EndedTasksSender;
 use crate::events::{EventSender, LeaderEvent};
 use crate::figures::FiguresKeeper;
 use crate::leader_writer::LeaderWriter;
@@ -57,6 +58,7 @@ pub(crate) struct Leader {
     events: EventSender,
     publisher: Publisher,
     figures: FiguresKeeper,
+    ended: EndedTasksSender,
     /// When the core wants its next tick.
     next_tick: Option<MonotonicTime>,
     /// The review of the queue, the upkeep, and the count of what waits. They end with the leader.
@@ -99,6 +101,10 @@ impl Leader {
         let mut beside = JoinSet::new();
         beside.spawn(review_queue(server.clone(), events.clone()));
         beside.spawn(keep_up(server.clone(), sessions.name("receipts"), session.rows_written(), events.clone()));
+        let ended = EndedTasksSender::new(options.ended.clone());
+        if ended.is_wanted() {
+            core.keep_ended();
+        }
         let figures = FiguresKeeper::new(options.monitor.clone());
         if figures.monitor().keeps_figures() {
             beside.spawn(count_backlog(server.clone(), events.clone()));
@@ -118,6 +124,7 @@ impl Leader {
             events,
             publisher: Publisher::new(instant()),
             figures,
+            ended,
             next_tick: None,
             _beside: beside,
             draining: None,
@@ -142,6 +149,7 @@ impl Leader {
             self.carry_out_commands();
             self.run_timers();
             self.carry_out_commands();
+            self.ended.send(self.core.take_ended());
             if let Some(reason) = self.advance_resignation() {
                 return reason;
             }

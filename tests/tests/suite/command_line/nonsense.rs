@@ -133,7 +133,8 @@ fn cases_of_servers() -> Vec<Case> {
         Case {
             client: OWNER_ONLY,
             stranger: OWNER_ONLY,
-            ..admin_command("run", &[], &[&["--force", "--standby"], &["x"]])
+            // `./dev` builds the program without the feature `traces` for these tests.
+            ..admin_command("run", &[], &[&["--force", "--standby"], &["--traces"], &["x"]])
         },
         Case {
             empty: DONE,

