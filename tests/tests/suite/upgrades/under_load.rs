@@ -257,6 +257,8 @@ releases! {
     release_0032_loses_no_task: "0032", 0;
 }
 
+const EPOCH: &str = "select epoch from async.leader";
+
 /// Installations that keep every table of the schema locked for longer than a statement of a leader waits.
 #[tokio::test]
 async fn a_leader_of_this_version_outlasts_installations() {
@@ -266,20 +268,24 @@ async fn a_leader_of_this_version_outlasts_installations() {
     let mut sql = SqlEngine::attach(&database);
     sql.lead().await;
     let mut clients = Clients::start(&database).await;
+    let epoch = database.number(EPOCH).await;
     for _ in 0..4 {
         clients.push_more(100).await;
         upgrade_slowly(&database).await;
     }
-    assert!(sql.is_leading().await, "{:?}", sql.notices());
+    sql.wait_until_leading().await;
+    assert_eq!(database.number(EPOCH).await, epoch, "{:?}", sql.notices());
     let mut rust = RustEngine::attach(&database);
     rust.start_forced().await;
     rust.wait_until_leading().await;
     assert_eq!(sql.wait_until_ended().await, Outcome::Returned);
+    let epoch = database.number(EPOCH).await;
     for _ in 0..4 {
         clients.push_more(100).await;
         upgrade_slowly(&database).await;
     }
-    assert!(rust.is_leading().await, "{:?}", rust.lines());
+    rust.wait_until_leading().await;
+    assert_eq!(database.number(EPOCH).await, epoch, "{:?}", rust.lines());
     clients.stop_pushing().await;
     database.wait_until_finished().await;
     let pushed = clients.end().await;
