@@ -25,11 +25,8 @@ const KEPT: &str = "
         (b.asynchronous_finish, b.task_data, b.concurrency_pool, b.manual_timeout, b.track_yielded, b.eligible_when)
       and (b.task_id > 32 or (t.consumed, t.processed) is not distinct from (b.consumed, b.processed))";
 
-async fn a_server_goes_on_with_its_history_and_configuration<E: Engine>() {
-    let target = Target::create_on(&Cluster::shared()).await;
-    let database = original::used(&target).await;
-    database.run(&pgasync_sql::all()).await;
-
+/// What the tables and views show before an engine leads.
+async fn assert_history_and_configuration(database: &Database) {
     database.assert_holds(KEPT).await;
     // The history is readable in the views. Statuses that the library did not give follow from `failed`.
     for (tasks, phase) in
@@ -72,7 +69,14 @@ async fn a_server_goes_on_with_its_history_and_configuration<E: Engine>() {
         .await;
     database.assert_holds("select count(*) = 0 from public.audit").await;
     database.assert_holds("select count(*) = 2 from async.request").await;
+}
 
+async fn a_server_goes_on_with_its_history_and_configuration<E: Engine>() {
+    let target = Target::create_on(&Cluster::shared()).await;
+    let database = original::used(&target).await;
+    database.run(&pgasync_sql::all()).await;
+
+    assert_history_and_configuration(&database).await;
     let mut engine = E::attach(&database);
     engine.lead().await;
     // What clients work on goes on, and is not presumed failed.
