@@ -1537,7 +1537,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '50b5e2732c231657'::text
+  select '75e45a5dafb33984'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -17175,13 +17175,16 @@ comment on table async.control is
   'One row: the settings of the orchestrator, and its published state. Change the settings with '
   'async.configure.';
 comment on column async.control.enabled is
-  'False stops the orchestrator. Running queries have ten seconds to end; then they are canceled, '
-  'and their tasks return to the queue.';
+  'False stops the orchestrator: running queries have ten seconds to end; then they are '
+  'canceled, and their tasks return to the queue. async.main and pgasync run end at once while '
+  'it is false.';
 comment on column async.control.workers is
-  'The number of queries that run at the same time, over all targets. Also the limit on '
+  'The number of queries that run at the same time, over all targets. It is also the limit on '
   'connections for tasks.';
 comment on column async.control.idle_sleep is
-  'The longest time in seconds between two polls without work. Pushes and requests end the sleep.';
+  'The longest time in seconds between two polls without work. Pushes, requests and '
+  'async.configure end the sleep. On the SQL engine deferred tasks, deadlines of tasks without a '
+  'query and LOOP routines wait for the next poll.';
 comment on column async.control.heavy_maintenance_sleep is
   'The time between two deletions of finished tasks that are older than task_keep_duration.';
 comment on column async.control.task_keep_duration is
@@ -17190,106 +17193,123 @@ comment on column async.control.default_timeout is
   'The time from the first start to the deadline of a task, when neither the task nor its target '
   'has a timeout. Null is no deadline.';
 comment on column async.control.advisory_mutex_id is
-  'The key of an advisory lock that the leader holds, besides the one of the orchestrator.';
+  'The key of an advisory lock that the leader holds besides its own, whose key changes with '
+  'each election. A session of a member of the owner that holds this lock keeps every '
+  'orchestrator from leading; those of other roles do not. Change the key if another application '
+  'of the owner uses it.';
 comment on column async.control.self_target is
-  'The name of the target that is the server database itself.';
+  'The name of the server database itself as a target. The target SELF is the same. Only the '
+  'owner may change it.';
 comment on column async.control.self_connection_string is
-  'The connection string of the server database for the orchestrator. May contain a password. Only '
-  'the owner can read it.';
+  'The connection string of the server database for the orchestrator. A missing port, database '
+  'or user is that of the server. It may contain a password, and has no reference to a secret. '
+  'Only the owner may change or read it.';
 comment on column async.control.self_concurrency is
-  'The size of the pool of the self target. On the SQL engine also the number of helper sessions, '
-  '3 at least.';
+  'The size of the pool of the server database as a target. On the SQL engine it is also the '
+  'number of sessions for probes, cancels and fences, 3 at least.';
 comment on column async.control.last_heavy_maintenance is
   'When the last complete deletion of old tasks began.';
 comment on column async.control.running_since is
   'When the leader began to lead. Null after a goodbye.';
-comment on column async.control.paused is 'True prevents new launches. Running queries continue.';
+comment on column async.control.paused is 'True prevents new launches. Running queries go on.';
 comment on column async.control.pid is
   'The process id of the leader session at the server. Null after a goodbye.';
 comment on column async.control.busy_sleep is
   'On the SQL engine the longest time in seconds between two polls while queries run. On the Rust '
   'engine the shortest time between two runs of the LOOP routines.';
 comment on column async.control.light_maintenance_sleep is
-  'The time between two deletions of old log lines. The SQL engine also recounts its pools at this '
-  'interval.';
+  'The time between two deletions of old log lines. The SQL engine also recounts its pools at '
+  'this interval.';
 comment on column async.control.last_light_maintenance is 'When old log lines were last deleted.';
 comment on column async.control.default_concurrency_pool_workers is
   'The size of a pool that is not configured.';
 comment on column async.control.startup_routines is
-  'The routines that the orchestrator calls when it starts: the text after CALL. See '
-  'async.push_routine.';
+  'The routines that the orchestrator calls when it starts to lead: for each the text after '
+  'CALL. async.push_routine adds one. Only the owner may change them.';
 comment on column async.control.loop_routines is
-  'The routines that the orchestrator calls in every cycle: the text after CALL. See '
-  'async.push_routine.';
+  'The routines that the orchestrator calls in every cycle: for each the text after CALL. '
+  'async.push_routine adds one. Only the owner may change them.';
 comment on column async.control.version is 'The version of the server part.';
-comment on column async.control.debug_log is 'True keeps the lines of level DEBUG.';
+comment on column async.control.debug_log is
+  'True keeps the lines of level DEBUG that async.log writes.';
 comment on column async.control.target_patience is
   'The time that tasks wait for an unreachable target before they fail.';
 comment on column async.control.takeover_grace is
-  'The time that a successor waits before it takes the lead of a lost Rust engine.';
+  'The time that a successor waits before it takes the lead of a pgasync run that was lost.';
 comment on column async.control.result_bytes_max is
   'The most bytes of the rows that are kept of one task, as JSON in UTF-8: 1024 to 16777216.';
 comment on column async.control.receipt_keep is
   'How long receipts stay at their targets after their tasks have ended.';
 comment on column async.control.default_retry is
-  'The retry policy of tasks whose target has no default_retry. Null or none: no policy.';
+  'The retry policy of tasks whose target names none. Null or the name none: no policy.';
 comment on column async.control.trigger_search_path is
-  'The schemas in which triggers on async.task and routines find unqualified names. The owner sets '
-  'it with async.set_trigger_search_path.';
+  'The schemas in which triggers on async.task and routines find names without a schema. A '
+  'document of async.configure cannot change it; the owner sets it with '
+  'async.set_trigger_search_path.';
 
 comment on table async.target is
   'The targets: databases that run tasks. Change them with async.configure. Foreign keys of '
   'clients may refer to target.';
-comment on column async.target.target is 'The name of the target.';
-comment on column async.target.max_concurrency is 'The size of the pool of the target.';
+comment on column async.target.target is 'The name of the target. It is required.';
+comment on column async.target.max_concurrency is
+  'The size of the pool of the target: how many of its tasks run at the same time.';
 comment on column async.target.connection_string is
-  'The connection string of the target, in either form of libpq. May contain a password. Only the '
-  'owner can read it. Null when only clients take its tasks.';
+  'The connection string of the target, in either form of libpq, used on the server. It may '
+  'contain a password, or a reference to one. Only the owner can read it. Null is possible with '
+  'asynchronous_finish alone: then only clients take its tasks.';
 comment on column async.target.asynchronous_finish is
-  'True when the end of the query makes a task YIELDED, and async.finish finishes it.';
+  'True when the end of the query makes a task YIELDED, and async.finish finishes it; and when '
+  'clients pull tasks without a query from it.';
 comment on column async.target.default_timeout is
-  'The time from the first start to the deadline of tasks without a manual_timeout. Null is '
-  'control.default_timeout.';
+  'The time from the first start to the deadline of tasks without a timeout of their own. Null '
+  'is control.default_timeout.';
 comment on column async.target.max_sessions is
-  'The most sessions that the leader has at the target, over all pools. Null is no limit.';
+  'The most sessions for tasks that the orchestrator has at the target, over all pools. Tasks of '
+  'every pool share these sessions and wait for one. The short connections for probes, cancels '
+  'and fences are not counted. Null is no limit; in a document null keeps the present value.';
 comment on column async.target.default_retry is
-  'The retry policy of tasks that name none. Null: control.default_retry. none: no policy.';
+  'The retry policy of tasks that name none. Null: control.default_retry. The name none: no '
+  'policy.';
 comment on column async.target.concurrency_track_yielded is
-  'True when YIELDED tasks keep their pool slots, unless the task overrides it.';
+  'True when YIELDED tasks keep their pool slots, unless the task says otherwise.';
 comment on column async.target.session_reset is
   'True when each task starts in a clean session. False omits the reset, which is faster.';
 comment on column async.target.receipts is
   'True when the target has the table of async.target_setup, so that tasks may have receipts.';
 comment on column async.target.tags is
-  'The tags of the target: async.targets finds it by each.';
+  'The tags of the target: async.targets and schedules find it by each. An empty array removes '
+  'them.';
 comment on column async.target.paused is
-  'True while no task of the target starts. What runs goes on. A document of async.configure that '
-  'does not name it leaves it as it is.';
+  'True while no task of the target starts. What runs goes on. A document that does not name it '
+  'leaves it as it is.';
 comment on column async.target.retired is
-  'True when the last async.configure left the target out: it refuses new tasks and finishes its '
-  'present tasks.';
+  'True when the target refuses new tasks and finishes its present ones. A document of '
+  'async.configure that has the list without the target sets it.';
 
 comment on table async.concurrency_pool is
   'The configured concurrency pools: limits on how many tasks run at once. Change them with '
   'async.configure.';
-comment on column async.concurrency_pool.concurrency_pool is 'The name of the pool.';
+comment on column async.concurrency_pool.concurrency_pool is
+  'The name of the pool. It is required.';
 comment on column async.concurrency_pool.max_workers is
-  'The size of the pool: its number of pool slots.';
+  'The size of the pool: how many of its tasks run at the same time. It is required for a new '
+  'pool.';
 comment on column async.concurrency_pool.starts_max is
   'The most tasks of the pool that start in interval, evenly spaced. 0: no limit.';
 comment on column async.concurrency_pool.interval is
-  'The time in which at most starts_max tasks start.';
+  'The time in which at most starts_max tasks start. It is required with starts_max.';
 comment on column async.concurrency_pool.paused is
-  'True while no task of the pool starts. What runs goes on. A document of async.configure that '
-  'does not name it leaves it as it is.';
+  'True while no task of the pool starts. What runs goes on. A document that does not name it '
+  'leaves it as it is.';
 comment on column async.concurrency_pool.retired is
-  'True when the last async.configure left the pool out: it refuses new tasks and finishes its '
-  'present tasks.';
+  'True when the pool refuses new tasks and finishes its present ones. A document of '
+  'async.configure that has the list without the pool sets it.';
 
 comment on table async.retry_policy is
   'The retry policies. A push copies the policy of its task, so a change affects later pushes only. '
   'Change them with async.configure.';
-comment on column async.retry_policy.retry_policy is 'The name of the policy.';
+comment on column async.retry_policy.retry_policy is
+  'The name of the policy. It is required, and is not none.';
 comment on column async.retry_policy.max_attempts is
   'How many attempts a task has, the first one included.';
 comment on column async.retry_policy.delay is 'The delay before the second attempt.';
@@ -17299,8 +17319,8 @@ comment on column async.retry_policy.delay_max is 'The longest delay.';
 comment on column async.retry_policy.jitter is
   'The share of a delay by which it is shortened at most. It depends on the task and the attempt.';
 comment on column async.retry_policy.sqlstates is
-  'Which errors are retried: SQLSTATEs, classes (their first two characters), transient, any, and '
-  'reported (async.finish with FAILED for a pulled or yielded task).';
+  'Which errors are retried: SQLSTATEs, classes (their first two characters), transient, any, '
+  'and reported (async.finish with FAILED for a pulled or yielded task).';
 comment on column async.retry_policy.timeouts is 'True when timeouts are retried.';
 comment on column async.retry_policy.unreachable is
   'True when tasks that waited for target_patience for an unreachable target are retried.';
@@ -17320,8 +17340,8 @@ comment on column async.concurrency_pool_tracker.workers is
 comment on column async.concurrency_pool_tracker.max_workers is 'The size of the pool.';
 
 comment on table async.metric is
-  'The counters of the present leader, or of the last one, a few seconds old. The leader writes it. '
-  'async.v_metric shows them.';
+  'Internal. The counters of the present leader, or of the last one, a few seconds old. The '
+  'leader writes it. async.v_metric shows them.';
 comment on column async.metric.metric is 'The name of the metric.';
 comment on column async.metric.labels is 'The labels of the series.';
 comment on column async.metric.epoch is 'The epoch of the leader that counted.';
@@ -17340,8 +17360,8 @@ comment on column async.worker.running_since is
   'When the worker took the task. Null without a task.';
 
 comment on table async.target_at_self is
-  'Targets that lead to the server database itself, as a member of the owner of the schema. Their '
-  'use needs a grant on SELF. Written by the leader when it registers a session.';
+  'Internal. Targets that lead to the server database itself, as a member of the owner of the '
+  'schema. Their use needs a grant on SELF. Written by the leader when it registers a session.';
 comment on column async.target_at_self.target is 'The name of the target.';
 comment on column async.target_at_self.connection_string is
   'The connection string under which it was seen. May hold a password: only the owner reads it.';
@@ -17391,14 +17411,16 @@ comment on column async.offer.timeout is
   'Null is no deadline.';
 comment on column async.offer.offered is 'When the offer was made.';
 
-comment on table async.leader_lock is 'One row: how the present leader is recognized.';
+comment on table async.leader_lock is
+  'Internal. One row: how the present leader is recognized.';
 comment on column async.leader_lock.pid is 'The pid of the backend that won the last election.';
 comment on column async.leader_lock.key is
   'The key of the advisory lock that this backend holds as long as it leads. Each election draws another.';
 comment on sequence async.leader_sleep is
   'Whether the leader sleeps: 1 while pushes and requests notify it, 0 while it polls. Only the leader '
   'writes it.';
-comment on table async.configuration_lock is 'Empty. Calls of async.configure wait for each other here.';
+comment on table async.configuration_lock is
+  'Internal. Empty. Calls of async.configure wait for each other here.';
 comment on table async.leader is 'One row: the identity of this server, and its last leader.';
 comment on column async.leader.server_id is
   'The id of this server in the application_name of its sessions at targets.';
@@ -17415,7 +17437,8 @@ comment on column async.leader.goodbye is
 comment on column async.leader.resign_epoch is
   'The epoch whose leader a forced takeover asks to resign. Null without a takeover.';
 
-comment on table async.election is 'The elections, and the server on which each took place.';
+comment on table async.election is
+  'The elections, and the server on which each took place.';
 comment on column async.election.epoch is 'The epoch that began with the election.';
 comment on column async.election.nonce is
   'The nonce: a random text. Epoch and nonce are part of the names of the leader''s sessions at '
@@ -17483,8 +17506,9 @@ comment on column async.receipt.target is 'The target.';
 comment on column async.receipt.marked is 'When the launch was marked.';
 
 comment on table async.launch_mark is
-  'The launch marks: the claimed tasks whose queries were sent or are about to be sent. The table '
-  'is unlogged, so it is empty after a crash, and then every claimed task counts as launched.';
+  'Internal. The launch marks: the claimed tasks whose queries were sent or are about to be '
+  'sent. The table is unlogged, so it is empty after a crash, and then every claimed task counts '
+  'as launched.';
 comment on column async.launch_mark.task_id is 'The task. 0 in the sentinel.';
 comment on column async.launch_mark.run is
   'The run of the task. In the sentinel, async.leader.generation.';
@@ -17556,7 +17580,8 @@ comment on column async.schedule.last_refusal is
 comment on column async.schedule.refusal_logged is 'When last_refusal was written to the log.';
 
 comment on table async.schedule_wait is
-  'Times of schedules that wait for the end of the unfinished task of the schedule at the target.';
+  'Internal. Times of schedules that wait for the end of the unfinished task of the schedule at '
+  'the target.';
 comment on column async.schedule_wait.schedule is 'The schedule.';
 comment on column async.schedule_wait.target is 'The target.';
 comment on column async.schedule_wait.scheduled_for is 'The time of the schedule that waits.';
@@ -17584,7 +17609,7 @@ comment on function async.finish_internal(bigint[], async.finish_status_t, text,
   'once. For routines, and for triggers on async.task, in the leader session. Raises PA201, PA202, '
   'PA203.';
 comment on function async.finish_internal(bigint[], async.finish_status_t, text, text) is
-  'async.finish_internal without a duration.';
+  'The same without a duration.';
 comment on function async.push_routine(async.routine_type_t, text) is
   'Registers a procedure that the orchestrator calls when it starts (STARTUP) or in every cycle '
   '(LOOP). _routine is the text after CALL. A second registration changes nothing. Raises PA090.';
@@ -17598,7 +17623,7 @@ comment on function async.schedule(
   '(or tag:NAME) at the times of _when, for the calling role. Returns the next time. Raises PA0A0, '
   'PA0A1, PA0A2, PA0A5, and the errors of async.push about its options.';
 comment on function async.schedule_as(name, bytea, jsonb) is
-  'async.schedule for the role that read the ticket from async.caller.';
+  'Internal. async.schedule for the role that read the ticket from async.caller.';
 comment on function async.unschedule(text) is
   'Removes a schedule. Its tasks go on. Raises PA0A2, PA0A3, PA0A4.';
 comment on function async.pause_schedule(text) is
@@ -17607,12 +17632,14 @@ comment on function async.resume_schedule(text) is
   'Ends the pause of a schedule, and returns its next time. The times during the pause have passed. '
   'Raises PA0A3, PA0A4.';
 comment on function async.change_schedule_as(name, bytea, text, text) is
-  'async.unschedule, async.pause_schedule and async.resume_schedule for the role that read the '
-  'ticket from async.caller.';
+  'Internal. async.unschedule, async.pause_schedule and async.resume_schedule for the role that '
+  'read the ticket from async.caller.';
 comment on function async.log(text, text) is
   'Writes a line to the log, and raises it to the caller at the level NOTICE, WARNING, INFO, DEBUG '
   'or ERROR. ERROR raises PA070, and the line stays in the log. Raises PA071 for another level.';
-comment on function async.log(text) is 'Writes a NOTICE to the log.';
+comment on function async.log(text) is
+  'Writes a NOTICE to the log, and raises it to the caller. The line is kept when the '
+  'transaction of the caller commits.';
 comment on function async.tail_once(bigint, text, int) is
   'The lines of the log after a line, the oldest first; without one, the newest 100. _grep keeps '
   'the lines that contain it.';
@@ -17645,50 +17672,67 @@ comment on function async.adopt() is
 comment on function async.schema_fingerprint() is
   'The fingerprint of the texts that the schema was installed from: 16 hexadecimal digits.';
 comment on function async.request_finish(bigint[], async.finish_status_t, text, interval) is
-  'Writes the requests of async.finish, cancel and defer on the server. Returns a warning, or '
-  'null. Raises PA020, PA021, PA022.';
-comment on function async.pool_limit(text) is 'The number of pool slots of a pool.';
-comment on function async.is_paused(text, text) is 'True while a pool or a target is paused.';
+  'Internal. Writes the requests of async.finish, cancel and defer on the server. Returns a '
+  'warning, or null. Raises PA020, PA021, PA022.';
+comment on function async.pool_limit(text) is
+  'Internal. The number of pool slots of a pool.';
+comment on function async.is_paused(text, text) is
+  'Internal. True while a pool or a target is paused.';
 comment on function async.is_pushed_by(text, text[], text[]) is
-  'True for the pushed_by of a task that one of the roles has pushed.';
+  'Internal. True for the pushed_by of a task that one of the roles has pushed.';
 comment on function async.why_task_waits(name, bytea, bigint) is
-  'Why a READY task waits, for the role that pushed it and that read the ticket from async.caller.';
-comment on function async.leader_exists() is 'True while an orchestrator leads.';
+  'Internal. Why a READY task waits, for the role that pushed it and that read the ticket from '
+  'async.caller.';
+comment on function async.leader_exists() is
+  'Internal. True while an orchestrator leads.';
 comment on function async.waits_for_launch(async.task) is
-  'True for a READY task with a query that is not deferred.';
+  'Internal. True for a READY task with a query that is not deferred.';
 comment on function async.waits_for_offer(async.task) is
-  'True for a READY task without a query that is neither deferred nor offered.';
+  'Internal. True for a READY task without a query that is neither deferred nor offered.';
 comment on function async.discover_lanes() is
-  'The lanes, pairs of a pool and a target, with READY tasks. pullable: the tasks have no query, '
-  'and clients pull them.';
+  'Internal. The lanes, pairs of a pool and a target, with READY tasks. pullable: the tasks have '
+  'no query, and clients pull them.';
 comment on function async.error_group(text) is
-  'The group of an error: its SQLSTATE, and its first line, in which # stands for each number.';
+  'The group of an error: its SQLSTATE, and its first line, in which # stands for each '
+  'number.';
 comment on function async.lane_backlog(text, text, bool) is
-  'The READY tasks of a lane: their number, counted up to 10000 (more: there are more), the first '
-  'one, and when the oldest was pushed.';
+  'Internal. The READY tasks of a lane: their number, counted up to 10000 (more: there are '
+  'more), the first one, and when the oldest was pushed.';
 comment on function async.read_metrics() is
-  'The metrics of the server: one row for each series. async.v_metric has them in order.';
+  'Internal. The metrics of the server: one row for each series. async.v_metric has them in '
+  'order.';
 comment on function async.leader_session() is
-  'The leader session: its process id, the host of its client, its application_name, and the time '
-  'since its last commit. No row while no orchestrator leads.';
+  'Internal. The leader session: its process id, the host of its client, its application_name, '
+  'and the time since its last commit. No row while no orchestrator leads.';
 comment on function async.standby_sessions() is
-  'The number of sessions of pgasync run in this database that do not lead.';
+  'Internal. The number of sessions of pgasync run in this database that do not lead.';
 comment on function async.await_ends(bigint[], timestamptz) is
-  'Waits until tasks have ended. async.wait_for(bigint[], interval) calls it.';
+  'Internal. Waits until tasks have ended. async.wait_for(bigint[], interval) calls it.';
 comment on function async.set_target(text, jsonb) is
-  'Adds a target, or changes the given settings of one and revives it. Other targets stay as they are.';
+  'Adds a target, or changes the given settings of one and revives it. The settings are the keys '
+  'of an element of targets in async.configure. Other targets stay as they are. A running leader '
+  'applies the change. Raises PA060 and PA084, with a path that begins with targets[0].';
 comment on function async.retire_target(text) is
-  'Retires a target: it refuses new tasks, finishes those that it has, and keeps its history.';
+  'Retires a target: it refuses new tasks, finishes those that it has, and keeps its history. '
+  'async.set_target revives it. Raises PA060 for a target that does not exist, and for the '
+  'server itself.';
 comment on function async.set_pool(text, int, jsonb) is
-  'Adds a concurrency pool, or changes the given settings of one and revives it. Other pools stay as they are.';
+  'Adds a concurrency pool, or changes its size and the other given settings and revives it. The '
+  'settings are the keys of an element of concurrency_pools in async.configure. Other pools stay '
+  'as they are. A running leader applies the change. Raises PA060, with a path that begins with '
+  'concurrency_pools[0].';
 comment on function async.set_control(jsonb) is
-  'Changes the given settings of async.control. The others stay as they are.';
+  'Changes the given settings of async.control. The others stay as they are. A running leader '
+  'applies the change. Raises PA060 and PA084, with a path that begins with control.';
 comment on function async.configuration() is
-  'The present configuration as a document for async.configure, with masked passwords.';
+  'The present configuration as a document for async.configure. Passwords are masked, so a '
+  'connection string with a password has to be left out or completed before the document is '
+  'given back. Settings without a value, and schedules that async.schedule made, are left out.';
 comment on function async.change_part_as(name, bytea, text, text, jsonb) is
-  'async.set_target and async.set_pool for the role that read the ticket from async.caller.';
+  'Internal. async.set_target and async.set_pool for the role that read the ticket from '
+  'async.caller.';
 comment on function async.refuse_configuration(text, text) is
-  'Raises the error with which async.configure refuses a document.';
+  'Internal. Raises the error with which async.configure refuses a document.';
 
 -- comments/views
 -- The views of the server part. A column of a table has the same comment in its views (see

@@ -13,11 +13,11 @@ choose_runner() { # PROFILE
         runner=(cargo nextest run "${locked[@]}" --profile "$1" --no-tests=pass)
     else
         case $1 in
-            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip upgrades:: --skip metrics:: --skip traces:: --skip judged:: --skip web:: --skip attacks:: --skip process:: --skip conformance::targets_down:: --skip conformance::dead_hosts:: --skip conformance::sessions_at_targets:: --skip conformance::faults:: --skip conformance::answers:: --skip conformance::successors:: --skip conformance::leadership:: --skip conformance::receipts:: --skip conformance::schedules:: --skip conformance::results:: --skip conformance::paused:: --skip conformance::ended_by:: --skip conformance::own_tasks:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts:: --skip connections::poolers::) ;;
+            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip upgrades:: --skip metrics:: --skip traces:: --skip judged:: --skip web:: --skip attacks:: --skip process:: --skip store_worker:: --skip conformance::targets_down:: --skip conformance::dead_hosts:: --skip conformance::sessions_at_targets:: --skip conformance::faults:: --skip conformance::answers:: --skip conformance::successors:: --skip conformance::leadership:: --skip conformance::receipts:: --skip conformance::schedules:: --skip conformance::results:: --skip conformance::paused:: --skip conformance::ended_by:: --skip conformance::own_tasks:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts:: --skip connections::poolers::) ;;
             model) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged:: --skip judged::mutants:: --test-threads=6) ;;
             connections) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- connections:: --test-threads=6) ;;
             filtered) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip traces:: --skip cuts:: --skip fuzz:: --skip holds::) ;;
-            outages) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- process:: conformance::targets_down:: conformance::dead_hosts:: conformance::sessions_at_targets:: conformance::faults:: conformance::answers:: conformance::successors:: conformance::leadership:: conformance::receipts:: conformance::schedules:: conformance::results:: conformance::paused:: conformance::ended_by:: conformance::own_tasks:: --skip ::sql:: --test-threads=6) ;;
+            outages) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- process:: store_worker:: conformance::targets_down:: conformance::dead_hosts:: conformance::sessions_at_targets:: conformance::faults:: conformance::answers:: conformance::successors:: conformance::leadership:: conformance::receipts:: conformance::schedules:: conformance::results:: conformance::paused:: conformance::ended_by:: conformance::own_tasks:: --skip ::sql:: --test-threads=6) ;;
             attacks) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- attacks:: --skip ::sql:: --test-threads=6) ;;
             web) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- web:: --test-threads=6) ;;
             counted) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- bench:: counted:: --test-threads=4) ;;
@@ -60,7 +60,12 @@ dev_test() {
     PGASYNC_PG_OPTS="$test_settings ${PGASYNC_PG_OPTS:-}" with_cluster "$(default_major)" "${runner[@]}" "$@"
 }
 
-check_parts="style layers package book deny test outages attacks counted metrics web fuzz sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts upgrades languages matrix"
+# Writes docs/reference. A test fails when it is stale.
+dev_reference() {
+    PGASYNC_REFERENCE=write dev_test the_reference_is_that_of_the_catalog
+}
+
+check_parts="style layers package book deny test outages attacks counted metrics web fuzz sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts upgrades deploy languages matrix"
 
 # dev_check [PART...]: all parts, or the ones named.
 dev_check() {
@@ -96,6 +101,7 @@ dev_check() {
                 holds) check_holds ;;
                 hosts) check_hosts ;;
                 upgrades) check_upgrades ;;
+                deploy) check_deploy ;;
                 languages) check_languages ;;
                 matrix) check_matrix ;;
                 *) die "no such part: $part ($check_parts sql-mutants core-mutants)" ;;

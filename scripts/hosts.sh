@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Hosts of their own for server and targets: a Docker engine, and an image of Postgres. Sourced by ./dev.
+# A Docker engine, and an image of Postgres: hosts of their own for server and targets. Sourced by ./dev.
 
 own_image=pgasync-postgres:15
 own_suite=bookworm # Debian's that has 15
@@ -9,14 +9,14 @@ dockerd_pid=
 need_docker() {
     docker_answers && return
     if [ "$(id -u)" != 0 ]; then
-        say "hosts: no Docker engine that $(id -un) may use, and only root can start one"
+        say "no Docker engine that $(id -un) may use, and only root can start one"
         return 1
     fi
     if ! have dockerd; then
-        (apt_install docker.io iptables) || { say "hosts: no Docker engine here, and none can be installed"; return 1; }
+        (apt_install docker.io iptables) || { say "no Docker engine here, and none can be installed"; return 1; }
     fi
     start_dockerd && return
-    say "hosts: a Docker engine does not run here: $(grep -i 'fail\|error' "$dockerd_log" | tail -n 1)"
+    say "a Docker engine does not run here: $(grep -i 'fail\|error' "$dockerd_log" | tail -n 1)"
     return 1
 }
 
@@ -50,7 +50,7 @@ need_image() {
     local image
     if [ -n "${PGASYNC_TEST_IMAGE:-}" ]; then
         docker image inspect "$PGASYNC_TEST_IMAGE" >/dev/null 2>&1 || docker pull --quiet "$PGASYNC_TEST_IMAGE" >&2 ||
-            die "hosts: there is no image $PGASYNC_TEST_IMAGE"
+            die "there is no image $PGASYNC_TEST_IMAGE"
         return
     fi
     for image in postgres:15 "$own_image"; do
@@ -63,7 +63,7 @@ need_image() {
         export PGASYNC_TEST_IMAGE=postgres:15
         return
     fi
-    build_image || { say "hosts: no image of Postgres can be pulled or made here"; return 1; }
+    build_image || { say "no image of Postgres can be pulled or made here"; return 1; }
     export PGASYNC_TEST_IMAGE=$own_image
 }
 

@@ -16,6 +16,10 @@ language() {
         runner=$!
         trap 'kill "$runner" 2>/dev/null; wait "$runner" || true' EXIT
         "$here/scenario.sh" "$@"
+        if [ "$1" = rust ]; then
+            "$RUST_EXAMPLES/failed_tasks" | grep -q '^[0-9]* "nobody" is no address$' ||
+                { echo 'languages: rust: failed_tasks does not find the failed task' >&2; exit 1; }
+        fi
     ) &
     pids+=($!)
 }

@@ -5,6 +5,7 @@
 //! | read a connection string and the variables, service files and defaults around it | [`ConnectionSettings`] |
 //! | open a session: hosts in turn, TLS, password files, `target_session_attrs` | [`ConnectionSettings::connect`] |
 //! | execute statements, receive notices, notice the end of the session | [`Session`] |
+//! | execute a statement in a transaction of tokio-postgres | [`Querier`] |
 //! | cancel what a session runs | [`Canceler`] |
 //! | bound the memory that a server's messages take | [`RowLimit`] |
 //! | reach the same server of several again | [`Reached`], [`conninfo_at`] |
@@ -36,6 +37,7 @@ mod connect;
 mod connection_string;
 mod error;
 mod filter;
+mod querier;
 mod session;
 mod settings;
 
@@ -43,6 +45,7 @@ pub use connect::{Canceler, ConnectError};
 pub use connection_string::ConnectionString;
 pub use error::{Error, ErrorKind, ServerError};
 pub use filter::{MessageFilter, RowLimit, Violation};
+pub use querier::Querier;
 pub use session::{Notice, Session};
 pub use settings::{ConnectionSettings, InvalidConninfo, Reached, SettingsError, conninfo_at};
 pub use tokio_postgres::{Row, SimpleQueryRow, Statement, types};

@@ -19,6 +19,9 @@ const SHARE: u32 = 50;
 /// The longest wait after a failed read.
 const FAILED_MAX: Duration = Duration::from_secs(60);
 
+/// Heads that the leader takes at once: it does nothing else meanwhile.
+const HEADS_MAX: usize = 512;
+
 /// A read that takes longer has lost its session. Dead index entries can make it slow.
 const READ_MAX: Duration = Duration::from_secs(600);
 
@@ -30,7 +33,12 @@ pub(crate) async fn review_queue(server: ConnectionSettings, events: EventSender
         let begin = instant();
         match timeout(READ_MAX, read(&server, &mut reader)).await {
             Ok(Ok(heads)) => {
-                if events.send(LeaderEvent::Core(Input::Reviewed(heads))).is_err() {
+                for heads in heads.chunks(HEADS_MAX) {
+                    if events.send(LeaderEvent::Core(Input::Reviewed(heads.to_vec()))).is_err() {
+                        return;
+                    }
+                }
+                if events.is_closed() {
                     return;
                 }
                 pause = EVERY.max(begin.elapsed().saturating_mul(SHARE));

@@ -33,7 +33,8 @@ pub use client::{
     PhaseCounts, PoolOverview, PoolStatistics, Push, PushError, Pushed, ReadError, Refusal, RequestError,
     RequestReceipt, RestartError, Rights, RunType, RunningQuery, RunningTask, ScheduleError, ScheduleOverview, Skipped,
     Statistics, StatisticsScope, TakeError, TakenTask, TargetOverview, TargetState, TargetStatistics, TaskDetails,
-    TaskFilter, TaskResult, TaskStatus, UniqueKey, WaitError, WaitingLane, push_json_in,
+    TaskFilter, TaskResult, TaskStatus, UniqueKey, WaitError, WaitingLane, WorkOutcome, Worker, WorkerError,
+    push_json_in, push_many_in,
 };
 pub use install::{InstallError, SchemaPart, install};
 pub use leader::{

@@ -325,7 +325,13 @@ async fn run_start<E: Engine>() {
     let shop = target_with(&[]).await;
     let mut engine = E::attach(&database);
     engine.lead().await;
-    run_page(&database, "start.md", &[("host=localhost dbname=shop", &shop)], 9).await;
+    // The cluster of the tests has its socket elsewhere.
+    let own = database.text("select self_connection_string from async.control").await.expect("it has one");
+    let texts = [
+        ("host=/var/run/postgresql dbname=shop", shop.conninfo()),
+        (r#""self_connection_string": "host=/var/run/postgresql""#, format!(r#""self_connection_string": "{own}""#)),
+    ];
+    run_examples(database.session(), "start.md", &texts, 9).await;
     database.wait_for("select bool_and(processed is not null) from async.task").await;
     database.assert_holds("select count(*) = 1 from async.task where failed and processing_error like '22012%'").await;
     let said: i64 = shop.session().query_one("select count(*) from hello", &[]).await.expect("it exists").get(0);

@@ -44,9 +44,13 @@ const WINDOW_GROWTH_MAX: usize = 48;
 /// does not grow with the full pools of the target.
 const TARGET_LANES_MAX: usize = 32;
 
-/// About as many heads may be in memory, over all lanes: each takes about a hundred bytes. Where there are
-/// many lanes, fewer heads are read for each, but not fewer than [`WINDOW_HEADS_DEFAULT`].
+/// About as many heads may be in memory, over all lanes: each takes about a hundred bytes. Half of them are
+/// divided among the lanes equally, but no lane has fewer than [`WINDOW_HEADS_DEFAULT`]. The windows of
+/// lanes whose tasks are taken grow into the rest.
 const HEADS_MAX: usize = 1 << 15;
+
+/// A refill takes at most one in so many of the heads that are left.
+const GROWTH_SHARE: usize = 16;
 
 /// A read of heads that a window needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +94,8 @@ pub struct Plan {
     /// The lanes of each target.
     targets: BTreeMap<TargetName, Target>,
     order: Order,
+    /// Heads in all windows.
+    held: usize,
     /// Refills under way.
     refilling: usize,
     wanting: Wanting,
@@ -261,7 +267,8 @@ impl Plan {
     /// one that has waited longest.
     pub fn refills(&mut self, lanes_max: usize) -> Vec<Refill> {
         let mut asked = Vec::new();
-        let heads_fair = (HEADS_MAX / self.lanes.len().max(1)).max(WINDOW_HEADS_DEFAULT);
+        let heads_fair = (HEADS_MAX / 2 / self.lanes.len().max(1)).max(WINDOW_HEADS_DEFAULT);
+        let mut left = HEADS_MAX.saturating_sub(self.held);
         let first = self.order.run.first().map(|(_, number)| *number);
         while self.refilling < lanes_max
             && let Some(number) = self.wanting.take(first.filter(|_| asked.is_empty()))
@@ -271,7 +278,8 @@ impl Plan {
             {
                 self.refilling += 1;
                 let heads = self.pools.get(&window.lane.pool).map_or(WINDOW_HEADS_DEFAULT, |pool| pool.window_heads);
-                let heads = heads.min(heads_fair);
+                let heads = heads.min(heads_fair.max(window.next_size(left / GROWTH_SHARE)));
+                left = left.saturating_sub(heads.saturating_sub(window.len()));
                 let (after, heads_max) = match reading {
                     Reading::Front => (None, heads),
                     Reading::After(bound) => (Some(bound), heads.saturating_sub(window.len()).max(heads.div_ceil(2))),
@@ -411,7 +419,8 @@ impl Plan {
     /// The number of heads in memory.
     #[must_use]
     pub fn heads(&self) -> usize {
-        self.lanes.values().map(|window| window.heads().count()).sum()
+        debug_assert_eq!(self.held, self.lanes.values().map(Window::len).sum::<usize>(), "a head was not counted");
+        self.held
     }
 
     /// The lanes that may have a waiting task.
@@ -452,6 +461,8 @@ impl Plan {
         let closed = target.is_some_and(|target| target.paused || target.shut && window.lane.kind == LaneKind::Run);
         let position = if closed || window.resting { None } else { window.position() };
         let old = std::mem::replace(&mut window.listed, position);
+        let held = window.len();
+        self.held = self.held + held - std::mem::replace(&mut window.counted, held);
         let (kind, empty) = (window.lane.kind, window.is_done());
         if kind == LaneKind::Run
             && old != position
@@ -474,6 +485,7 @@ impl Plan {
             debug_assert!(false, "lane {number} is not known");
             return;
         };
+        self.held -= window.counted;
         self.numbers.remove(&window.lane);
         self.wanting.remove(number);
         let pool = self.pools.get_mut(&window.lane.pool);

@@ -232,19 +232,73 @@ fn the_first_task_at_a_target_is_one_of_the_priority_whose_pool_is_open() {
     assert_eq!(plan.front(), None);
 }
 
-/// The memory for heads is bounded, and the lane of the next task is refilled first.
-#[test]
-fn many_lanes_have_fewer_heads_each() {
-    for (lanes, heads) in [(1, 64), (1_000, 32), (10_000, WINDOW_HEADS_DEFAULT)] {
-        let mut plan = Plan::new();
-        let all: Vec<Lane> = (0..lanes).map(|number| lane(&format!("t{number}"))).collect();
-        for lane in &all {
-            plan.stale(lane);
-            plan.set_pool(&lane.pool, true, 64);
-        }
-        let asked: Vec<usize> = plan.refills(9).into_iter().map(|refill| refill.heads_max).collect();
-        assert!(asked.iter().all(|asked| *asked == heads), "{lanes} lanes: {asked:?}");
+/// A plan with these lanes, whose windows were filled from endless lanes, and the number of the last task
+/// of each.
+fn filled(lanes: usize) -> (Plan, Vec<Lane>, BTreeMap<Lane, i64>) {
+    let mut plan = Plan::new();
+    let all: Vec<Lane> = (0..lanes).map(|number| lane(&format!("t{number}"))).collect();
+    for lane in &all {
+        plan.stale(lane);
+        plan.set_pool(&lane.pool, true, 512);
+        plan.set_target(&lane.target, true);
     }
+    let mut last = BTreeMap::new();
+    refill_all(&mut plan, &mut last);
+    (plan, all, last)
+}
+
+/// Answers all refills, and returns how many heads the largest one had.
+fn refill_all(plan: &mut Plan, last: &mut BTreeMap<Lane, i64>) -> usize {
+    let mut largest = 0;
+    for Refill { lane, heads_max, .. } in plan.refills(usize::MAX) {
+        let last = last.entry(lane.clone()).or_default();
+        let heads = (*last + 1..).take(heads_max).map(head).collect();
+        *last += i64::try_from(heads_max).unwrap();
+        largest = largest.max(heads_max);
+        plan.refill(&lane, heads, true);
+    }
+    largest
+}
+
+fn take(plan: &mut Plan, lane: &Lane, tasks: usize) {
+    for _ in 0..tasks {
+        let Some(first) = plan.first_in(lane) else { return };
+        plan.remove(lane, first.task);
+    }
+}
+
+#[test]
+fn many_lanes_have_fewer_heads_each_and_those_that_are_taken_grow() {
+    for (lanes, heads) in [(1, 512), (64, 256), (1_000, WINDOW_HEADS_DEFAULT), (3_000, WINDOW_HEADS_DEFAULT)] {
+        let (mut plan, all, mut last) = filled(lanes);
+        assert_eq!(plan.heads(), lanes * heads, "{lanes} lanes");
+        let mut read = 0;
+        for _ in 0..20 {
+            take(&mut plan, &all[0], 512);
+            read = refill_all(&mut plan, &mut last);
+        }
+        // The heads of 3,000 lanes are more than the limit: no window grows.
+        assert_eq!(read, if lanes > 2_000 { WINDOW_HEADS_DEFAULT } else { 512 }, "{lanes} lanes");
+    }
+}
+
+#[test]
+fn the_heads_in_memory_are_bounded_whatever_is_taken() {
+    for lanes in [3, 100, 1_000, 2_000] {
+        let (mut plan, all, mut last) = filled(lanes);
+        for turn in 0..40 {
+            for (number, lane) in all.iter().enumerate() {
+                take(&mut plan, lane, if (number + turn) % 3 == 0 { 512 } else { 3 });
+            }
+            refill_all(&mut plan, &mut last);
+            // Windows grow together in one turn: each sees the heads that were left before.
+            assert!(plan.heads() <= HEADS_MAX + HEADS_MAX / 2, "{lanes} lanes: {} heads", plan.heads());
+        }
+    }
+}
+
+#[test]
+fn the_lane_of_the_next_task_is_refilled_first() {
     let mut plan = Plan::new();
     let lanes = [lane("a"), lane("b"), lane("c")];
     for (lane, task) in lanes.iter().zip([3, 2, 1]) {

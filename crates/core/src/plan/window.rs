@@ -50,6 +50,8 @@ pub(super) struct Window {
     pub(super) resting: bool,
     /// The position of the lane in the order of its pool.
     pub(super) listed: Option<QueuePosition>,
+    /// The number of entries that the plan has counted.
+    pub(super) counted: usize,
 }
 
 impl Window {
@@ -67,6 +69,7 @@ impl Window {
             ignore_refill: false,
             resting: false,
             listed: None,
+            counted: 0,
         }
     }
 
@@ -193,6 +196,14 @@ impl Window {
 
     pub(super) fn heads(&self) -> impl Iterator<Item = &Head> {
         self.entries.iter().map(|entry| &entry.head)
+    }
+
+    /// How many entries it should have after the next refill: as many as after the last one, or twice as
+    /// many if half of those were taken. But at most `left` more than it has.
+    pub(super) fn next_size(&self, left: usize) -> usize {
+        let taken = self.entries.len() <= self.full / 2;
+        let wanted = if taken { self.full * 2 } else { self.full };
+        wanted.min(self.entries.len() + left)
     }
 
     /// The number of heads in memory.

@@ -22,6 +22,7 @@ mod set;
 mod statistics;
 mod task;
 mod wait;
+mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +42,7 @@ pub use self::overview::{COUNT_MAX, Minute, PhaseCounts, PoolOverview, RunningQu
 use self::pool::{Attempts, Manager, Parameter};
 pub use self::pull::{TakeError, TakenTask};
 pub use self::push::{Batch, PushError, RunType};
-pub use self::push_options::{KeyUntil, OnConflict, Push, Pushed, UniqueKey, push_json_in};
+pub use self::push_options::{KeyUntil, OnConflict, Push, Pushed, UniqueKey, push_json_in, push_many_in};
 pub use self::read::{LogLine, ReadError, TaskStatus};
 pub use self::request::{RequestError, RequestReceipt, RestartError};
 pub use self::result::TaskResult;
@@ -54,6 +55,7 @@ pub use self::statistics::{
 };
 pub use self::task::NewTask;
 pub use self::wait::WaitError;
+pub use self::worker::{WorkOutcome, Worker, WorkerError};
 
 const SESSIONS_MAX_DEFAULT: u32 = 4;
 
@@ -68,7 +70,7 @@ const POOL_WAIT_MAX: Duration = Duration::from_secs(86_400);
 /// A clone is another handle on the same pool, which opens sessions when they are needed and
 /// replaces those that are lost. A call that cannot get a session fails at once with the reason,
 /// unless another call's session may become free. Every call is a transaction of its own;
-/// [`Batch::push_in`] pushes within another transaction. Calls prepare nothing on the server, so
+/// [`Batch::push_in`], [`push_many_in`] and [`push_json_in`] push within another transaction. Calls prepare nothing on the server, so
 /// they work through a transaction pooler.
 ///
 /// A client database forwards calls to its server. Calls that read tables and views (tasks, the

@@ -1,6 +1,7 @@
 //! Taking tasks that clients run themselves.
 
 use pgasync_core::{Priority, Span, TargetName, TaskId, Timestamp};
+use pgasync_pg::Row;
 use pgasync_pg::types::Type;
 use serde_json::Value;
 
@@ -17,6 +18,8 @@ pub struct TakenTask {
     pub priority: Priority,
     /// When it times out; `None` for never.
     pub times_up: Option<Timestamp>,
+    /// The time from the answer of the server until then.
+    pub time_left: Option<Span>,
     /// The data that it was pushed with.
     pub data: Option<Value>,
 }
@@ -49,7 +52,9 @@ impl Client {
     /// When clients cannot pull from the target, or the server cannot be reached.
     pub async fn take(&self, target: &TargetName, limit: u32, patience: Span) -> Result<Vec<TakenTask>, TakeError> {
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-        let sql = "select task_id, priority, times_up, task_data from async.get_tasks($1, $2, $3)";
+        let sql = "select t.task_id, t.priority, t.times_up, t.task_data, case when pg_catalog.isfinite(t.times_up)
+              then t.times_up operator(pg_catalog.-) pg_catalog.clock_timestamp() end
+            from async.get_tasks($1, $2, $3) t";
         let rows = self
             .query(
                 "taking tasks",
@@ -57,16 +62,19 @@ impl Client {
                 &[(&target.as_str(), Type::TEXT), (&limit, Type::INT4), (&WireInterval(patience), Type::INTERVAL)],
             )
             .await?;
-        let taken = rows.iter().map(|row| TakenTask {
-            task: TaskId(row.get(0)),
-            priority: Priority(row.get(1)),
-            times_up: row
-                .get::<_, Option<WireTimestamp>>(2)
-                .map(|stamp| stamp.0)
-                .filter(|time| *time != Timestamp::NEVER),
-            data: row.get(3),
-        });
-        Ok(taken.collect())
+        Ok(rows.iter().map(taken).collect())
+    }
+}
+
+fn taken(row: &Row) -> TakenTask {
+    let times_up = row.get::<_, Option<WireTimestamp>>(2).map(|stamp| stamp.0);
+    let times_up = times_up.filter(|time| *time != Timestamp::NEVER);
+    TakenTask {
+        task: TaskId(row.get(0)),
+        priority: Priority(row.get(1)),
+        times_up,
+        time_left: row.get::<_, Option<WireInterval>>(4).map(|left| left.0),
+        data: row.get(3),
     }
 }
 

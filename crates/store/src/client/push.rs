@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::error::{CallError, Refusal, error_methods};
 use super::{Client, NewTask};
 use crate::wire::WireInterval;
-use pgasync_pg::Session;
+use pgasync_pg::Querier;
 
 const OPERATION: &str = "pushing tasks";
 
@@ -116,16 +116,17 @@ impl Batch {
         self
     }
 
-    /// Pushes the batch in a session of the caller, as part of the transaction that is open there.
+    /// Pushes the batch in a session or a transaction of the caller, as part of the transaction that is
+    /// open there. It may be one of tokio-postgres.
     ///
     /// # Errors
     /// As [`Client::push`].
-    pub async fn push_in(&self, session: &Session) -> Result<Vec<TaskId>, PushError> {
+    pub async fn push_in(&self, session: &impl Querier) -> Result<Vec<TaskId>, PushError> {
         if self.tasks.is_empty() {
             return Ok(Vec::new());
         }
         let columns = Columns::of(self);
-        let pushed = session.query_typed(PUSH, &columns.parameters()).await;
+        let pushed = session.execute_typed(PUSH, &columns.parameters()).await;
         Ok(ids(&pushed.map_err(|error| CallError::of(OPERATION, &error))?))
     }
 }

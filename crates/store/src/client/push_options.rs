@@ -2,7 +2,7 @@
 
 use pgasync_core::{PoolName, TargetName, TaskId, Timestamp};
 use pgasync_pg::types::{ToSql, Type};
-use pgasync_pg::{Row, Session};
+use pgasync_pg::{Querier, Row};
 use serde_json::Value;
 
 use super::error::CallError;
@@ -99,17 +99,35 @@ pub struct Pushed {
 }
 
 /// Pushes the objects of a JSON array, whose keys are the options of `async.push`, as part of the
-/// transaction that is open in a session of the caller. Returns a result for each, in order.
+/// transaction that is open in a session of the caller, which may be one of tokio-postgres. Returns a
+/// result for each, in order.
 ///
 /// # Errors
 /// When the server refuses an element, which the message counts from 1 in this array; or when the
 /// session is lost.
-pub async fn push_json_in(session: &Session, tasks: &Value) -> Result<Vec<Pushed>, PushError> {
+pub async fn push_json_in(session: &impl Querier, tasks: &Value) -> Result<Vec<Pushed>, PushError> {
     let sql = "select p.task_id, p.duplicate from async.push_many($1) p";
-    let rows = session.query_typed(sql, &[(tasks, Type::JSONB)]).await;
+    let rows = session.execute_typed(sql, &[(tasks, Type::JSONB)]).await;
     let rows = rows.map_err(|error| CallError::of("pushing tasks", &error))?;
-    let pushed = |row: &Row| Pushed { task: row.get::<_, Option<i64>>(0).map(TaskId), duplicate: row.get(1) };
     Ok(rows.iter().map(pushed).collect())
+}
+
+/// Pushes tasks with options, as part of the transaction that is open in a session of the caller, which
+/// may be one of tokio-postgres. Returns a result for each, in order.
+///
+/// # Errors
+/// As [`push_json_in`].
+pub async fn push_many_in(session: &impl Querier, pushes: &[Push]) -> Result<Vec<Pushed>, PushError> {
+    if pushes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = session.execute_typed(PUSH, &Columns::of(pushes).parameters()).await;
+    let rows = rows.map_err(|error| CallError::of("pushing tasks", &error))?;
+    Ok(rows.iter().map(pushed).collect())
+}
+
+fn pushed(row: &Row) -> Pushed {
+    Pushed { task: row.get::<_, Option<i64>>(0).map(TaskId), duplicate: row.get::<_, Option<bool>>(1).unwrap_or(false) }
 }
 
 impl Push {
@@ -203,11 +221,7 @@ impl Client {
         }
         let columns = Columns::of(pushes);
         let rows = self.query("pushing tasks", PUSH, &columns.parameters()).await?;
-        let pushed = rows.iter().map(|row| Pushed {
-            task: row.get::<_, Option<i64>>(0).map(TaskId),
-            duplicate: row.get::<_, Option<bool>>(1).unwrap_or(false),
-        });
-        Ok(pushed.collect())
+        Ok(rows.iter().map(pushed).collect())
     }
 
     /// Pushes a task once more, with its query and options and the grants of this role, and returns the
@@ -218,10 +232,7 @@ impl Client {
     /// As [`Client::push_many`].
     pub async fn push_again(&self, task: TaskId) -> Result<Option<Pushed>, PushError> {
         let rows = self.query("pushing a task again", PUSH_AGAIN, &[(&task.0, Type::INT8)]).await?;
-        Ok(rows.first().map(|row| Pushed {
-            task: row.get::<_, Option<i64>>(0).map(TaskId),
-            duplicate: row.get::<_, Option<bool>>(1).unwrap_or(false),
-        }))
+        Ok(rows.first().map(pushed))
     }
 
     /// The targets with a tag, in order, without retired ones and those that the role may not use.

@@ -99,7 +99,8 @@ comment on column async.result.error is
   'Why rows is null, or ends before the limit is reached. Null otherwise.';
 
 comment on table async.role_grant is
-  'What async.grant_client and async.grant_admin gave to which roles. async.v_grant shows it.';
+  'Internal. What async.grant_client and async.grant_admin gave to which roles. async.v_grant '
+  'shows it.';
 comment on column async.role_grant.grantee is 'The role. Roles with its privileges have the grant.';
 comment on column async.role_grant.level is 'client or admin.';
 comment on column async.role_grant.targets is
@@ -117,11 +118,12 @@ comment on column async.v_grant.reaches_self is
   'True when SELF, the server itself, was granted by name.';
 
 comment on table async.caller_key is
-  'One row: the key of the hashes of async.caller. Only the owner reads it.';
+  'Internal. One row: the key of the hashes of async.caller. Only the owner reads it.';
 comment on column async.caller_key.secret is 'The key: 32 random bytes.';
 
 comment on view async.caller is
-  'The role that reads the view, with a hash that proves it. async.push_tasks and others read it.';
+  'Internal. The role that reads the view, with a hash that proves it. async.push_tasks and '
+  'others read it.';
 comment on column async.caller.caller is 'The role that reads the view: current_user.';
 comment on column async.caller.ticket is
   'The hash. It holds for this role, in this backend and transaction.';
@@ -135,6 +137,7 @@ comment on column async.client_control.connection_string is
   'owner can read it.';
 comment on column async.client_control.version is 'The version of the client part.';
 
-comment on table async.migration is 'The migrations that were applied to this database.';
+comment on table async.migration is
+  'Internal. The migrations that were applied to this database.';
 comment on column async.migration.migration is 'The name of the migration.';
 comment on column async.migration.applied is 'When it was applied.';

@@ -12,7 +12,7 @@ comment on function async.finish_internal(bigint[], async.finish_status_t, text,
   'once. For routines, and for triggers on async.task, in the leader session. Raises PA201, PA202, '
   'PA203.';
 comment on function async.finish_internal(bigint[], async.finish_status_t, text, text) is
-  'async.finish_internal without a duration.';
+  'The same without a duration.';
 comment on function async.push_routine(async.routine_type_t, text) is
   'Registers a procedure that the orchestrator calls when it starts (STARTUP) or in every cycle '
   '(LOOP). _routine is the text after CALL. A second registration changes nothing. Raises PA090.';
@@ -26,7 +26,7 @@ comment on function async.schedule(
   '(or tag:NAME) at the times of _when, for the calling role. Returns the next time. Raises PA0A0, '
   'PA0A1, PA0A2, PA0A5, and the errors of async.push about its options.';
 comment on function async.schedule_as(name, bytea, jsonb) is
-  'async.schedule for the role that read the ticket from async.caller.';
+  'Internal. async.schedule for the role that read the ticket from async.caller.';
 comment on function async.unschedule(text) is
   'Removes a schedule. Its tasks go on. Raises PA0A2, PA0A3, PA0A4.';
 comment on function async.pause_schedule(text) is
@@ -35,12 +35,14 @@ comment on function async.resume_schedule(text) is
   'Ends the pause of a schedule, and returns its next time. The times during the pause have passed. '
   'Raises PA0A3, PA0A4.';
 comment on function async.change_schedule_as(name, bytea, text, text) is
-  'async.unschedule, async.pause_schedule and async.resume_schedule for the role that read the '
-  'ticket from async.caller.';
+  'Internal. async.unschedule, async.pause_schedule and async.resume_schedule for the role that '
+  'read the ticket from async.caller.';
 comment on function async.log(text, text) is
   'Writes a line to the log, and raises it to the caller at the level NOTICE, WARNING, INFO, DEBUG '
   'or ERROR. ERROR raises PA070, and the line stays in the log. Raises PA071 for another level.';
-comment on function async.log(text) is 'Writes a NOTICE to the log.';
+comment on function async.log(text) is
+  'Writes a NOTICE to the log, and raises it to the caller. The line is kept when the '
+  'transaction of the caller commits.';
 comment on function async.tail_once(bigint, text, int) is
   'The lines of the log after a line, the oldest first; without one, the newest 100. _grep keeps '
   'the lines that contain it.';
@@ -73,47 +75,64 @@ comment on function async.adopt() is
 comment on function async.schema_fingerprint() is
   'The fingerprint of the texts that the schema was installed from: 16 hexadecimal digits.';
 comment on function async.request_finish(bigint[], async.finish_status_t, text, interval) is
-  'Writes the requests of async.finish, cancel and defer on the server. Returns a warning, or '
-  'null. Raises PA020, PA021, PA022.';
-comment on function async.pool_limit(text) is 'The number of pool slots of a pool.';
-comment on function async.is_paused(text, text) is 'True while a pool or a target is paused.';
+  'Internal. Writes the requests of async.finish, cancel and defer on the server. Returns a '
+  'warning, or null. Raises PA020, PA021, PA022.';
+comment on function async.pool_limit(text) is
+  'Internal. The number of pool slots of a pool.';
+comment on function async.is_paused(text, text) is
+  'Internal. True while a pool or a target is paused.';
 comment on function async.is_pushed_by(text, text[], text[]) is
-  'True for the pushed_by of a task that one of the roles has pushed.';
+  'Internal. True for the pushed_by of a task that one of the roles has pushed.';
 comment on function async.why_task_waits(name, bytea, bigint) is
-  'Why a READY task waits, for the role that pushed it and that read the ticket from async.caller.';
-comment on function async.leader_exists() is 'True while an orchestrator leads.';
+  'Internal. Why a READY task waits, for the role that pushed it and that read the ticket from '
+  'async.caller.';
+comment on function async.leader_exists() is
+  'Internal. True while an orchestrator leads.';
 comment on function async.waits_for_launch(async.task) is
-  'True for a READY task with a query that is not deferred.';
+  'Internal. True for a READY task with a query that is not deferred.';
 comment on function async.waits_for_offer(async.task) is
-  'True for a READY task without a query that is neither deferred nor offered.';
+  'Internal. True for a READY task without a query that is neither deferred nor offered.';
 comment on function async.discover_lanes() is
-  'The lanes, pairs of a pool and a target, with READY tasks. pullable: the tasks have no query, '
-  'and clients pull them.';
+  'Internal. The lanes, pairs of a pool and a target, with READY tasks. pullable: the tasks have '
+  'no query, and clients pull them.';
 comment on function async.error_group(text) is
-  'The group of an error: its SQLSTATE, and its first line, in which # stands for each number.';
+  'The group of an error: its SQLSTATE, and its first line, in which # stands for each '
+  'number.';
 comment on function async.lane_backlog(text, text, bool) is
-  'The READY tasks of a lane: their number, counted up to 10000 (more: there are more), the first '
-  'one, and when the oldest was pushed.';
+  'Internal. The READY tasks of a lane: their number, counted up to 10000 (more: there are '
+  'more), the first one, and when the oldest was pushed.';
 comment on function async.read_metrics() is
-  'The metrics of the server: one row for each series. async.v_metric has them in order.';
+  'Internal. The metrics of the server: one row for each series. async.v_metric has them in '
+  'order.';
 comment on function async.leader_session() is
-  'The leader session: its process id, the host of its client, its application_name, and the time '
-  'since its last commit. No row while no orchestrator leads.';
+  'Internal. The leader session: its process id, the host of its client, its application_name, '
+  'and the time since its last commit. No row while no orchestrator leads.';
 comment on function async.standby_sessions() is
-  'The number of sessions of pgasync run in this database that do not lead.';
+  'Internal. The number of sessions of pgasync run in this database that do not lead.';
 comment on function async.await_ends(bigint[], timestamptz) is
-  'Waits until tasks have ended. async.wait_for(bigint[], interval) calls it.';
+  'Internal. Waits until tasks have ended. async.wait_for(bigint[], interval) calls it.';
 comment on function async.set_target(text, jsonb) is
-  'Adds a target, or changes the given settings of one and revives it. Other targets stay as they are.';
+  'Adds a target, or changes the given settings of one and revives it. The settings are the keys '
+  'of an element of targets in async.configure. Other targets stay as they are. A running leader '
+  'applies the change. Raises PA060 and PA084, with a path that begins with targets[0].';
 comment on function async.retire_target(text) is
-  'Retires a target: it refuses new tasks, finishes those that it has, and keeps its history.';
+  'Retires a target: it refuses new tasks, finishes those that it has, and keeps its history. '
+  'async.set_target revives it. Raises PA060 for a target that does not exist, and for the '
+  'server itself.';
 comment on function async.set_pool(text, int, jsonb) is
-  'Adds a concurrency pool, or changes the given settings of one and revives it. Other pools stay as they are.';
+  'Adds a concurrency pool, or changes its size and the other given settings and revives it. The '
+  'settings are the keys of an element of concurrency_pools in async.configure. Other pools stay '
+  'as they are. A running leader applies the change. Raises PA060, with a path that begins with '
+  'concurrency_pools[0].';
 comment on function async.set_control(jsonb) is
-  'Changes the given settings of async.control. The others stay as they are.';
+  'Changes the given settings of async.control. The others stay as they are. A running leader '
+  'applies the change. Raises PA060 and PA084, with a path that begins with control.';
 comment on function async.configuration() is
-  'The present configuration as a document for async.configure, with masked passwords.';
+  'The present configuration as a document for async.configure. Passwords are masked, so a '
+  'connection string with a password has to be left out or completed before the document is '
+  'given back. Settings without a value, and schedules that async.schedule made, are left out.';
 comment on function async.change_part_as(name, bytea, text, text, jsonb) is
-  'async.set_target and async.set_pool for the role that read the ticket from async.caller.';
+  'Internal. async.set_target and async.set_pool for the role that read the ticket from '
+  'async.caller.';
 comment on function async.refuse_configuration(text, text) is
-  'Raises the error with which async.configure refuses a document.';
+  'Internal. Raises the error with which async.configure refuses a document.';

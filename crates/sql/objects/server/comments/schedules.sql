@@ -49,7 +49,8 @@ comment on column async.schedule.last_refusal is
 comment on column async.schedule.refusal_logged is 'When last_refusal was written to the log.';
 
 comment on table async.schedule_wait is
-  'Times of schedules that wait for the end of the unfinished task of the schedule at the target.';
+  'Internal. Times of schedules that wait for the end of the unfinished task of the schedule at '
+  'the target.';
 comment on column async.schedule_wait.schedule is 'The schedule.';
 comment on column async.schedule_wait.target is 'The target.';
 comment on column async.schedule_wait.scheduled_for is 'The time of the schedule that waits.';

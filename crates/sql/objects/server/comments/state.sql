@@ -7,8 +7,8 @@ comment on column async.concurrency_pool_tracker.workers is
 comment on column async.concurrency_pool_tracker.max_workers is 'The size of the pool.';
 
 comment on table async.metric is
-  'The counters of the present leader, or of the last one, a few seconds old. The leader writes it. '
-  'async.v_metric shows them.';
+  'Internal. The counters of the present leader, or of the last one, a few seconds old. The '
+  'leader writes it. async.v_metric shows them.';
 comment on column async.metric.metric is 'The name of the metric.';
 comment on column async.metric.labels is 'The labels of the series.';
 comment on column async.metric.epoch is 'The epoch of the leader that counted.';
@@ -27,8 +27,8 @@ comment on column async.worker.running_since is
   'When the worker took the task. Null without a task.';
 
 comment on table async.target_at_self is
-  'Targets that lead to the server database itself, as a member of the owner of the schema. Their '
-  'use needs a grant on SELF. Written by the leader when it registers a session.';
+  'Internal. Targets that lead to the server database itself, as a member of the owner of the '
+  'schema. Their use needs a grant on SELF. Written by the leader when it registers a session.';
 comment on column async.target_at_self.target is 'The name of the target.';
 comment on column async.target_at_self.connection_string is
   'The connection string under which it was seen. May hold a password: only the owner reads it.';
@@ -78,14 +78,16 @@ comment on column async.offer.timeout is
   'Null is no deadline.';
 comment on column async.offer.offered is 'When the offer was made.';
 
-comment on table async.leader_lock is 'One row: how the present leader is recognized.';
+comment on table async.leader_lock is
+  'Internal. One row: how the present leader is recognized.';
 comment on column async.leader_lock.pid is 'The pid of the backend that won the last election.';
 comment on column async.leader_lock.key is
   'The key of the advisory lock that this backend holds as long as it leads. Each election draws another.';
 comment on sequence async.leader_sleep is
   'Whether the leader sleeps: 1 while pushes and requests notify it, 0 while it polls. Only the leader '
   'writes it.';
-comment on table async.configuration_lock is 'Empty. Calls of async.configure wait for each other here.';
+comment on table async.configuration_lock is
+  'Internal. Empty. Calls of async.configure wait for each other here.';
 comment on table async.leader is 'One row: the identity of this server, and its last leader.';
 comment on column async.leader.server_id is
   'The id of this server in the application_name of its sessions at targets.';
@@ -102,7 +104,8 @@ comment on column async.leader.goodbye is
 comment on column async.leader.resign_epoch is
   'The epoch whose leader a forced takeover asks to resign. Null without a takeover.';
 
-comment on table async.election is 'The elections, and the server on which each took place.';
+comment on table async.election is
+  'The elections, and the server on which each took place.';
 comment on column async.election.epoch is 'The epoch that began with the election.';
 comment on column async.election.nonce is
   'The nonce: a random text. Epoch and nonce are part of the names of the leader''s sessions at '
@@ -170,8 +173,9 @@ comment on column async.receipt.target is 'The target.';
 comment on column async.receipt.marked is 'When the launch was marked.';
 
 comment on table async.launch_mark is
-  'The launch marks: the claimed tasks whose queries were sent or are about to be sent. The table '
-  'is unlogged, so it is empty after a crash, and then every claimed task counts as launched.';
+  'Internal. The launch marks: the claimed tasks whose queries were sent or are about to be '
+  'sent. The table is unlogged, so it is empty after a crash, and then every claimed task counts '
+  'as launched.';
 comment on column async.launch_mark.task_id is 'The task. 0 in the sentinel.';
 comment on column async.launch_mark.run is
   'The run of the task. In the sentinel, async.leader.generation.';
