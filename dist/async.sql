@@ -18,23 +18,97 @@ begin
 end
 $begin$;
 
--- What a push holds until the end of its transaction, first, so that the error is a clear one.
-do $locks$
+-- An older file must not replace the objects of a newer schema.
+do $refuse_newer$
+declare
+  v_version text;
+  v_unknown text;
 begin
-  if exists (
-    select from pg_class c
-    where c.oid = to_regclass('async.caller') and pg_has_role(c.relowner, 'usage')
-  ) then
-    lock table async.caller in access exclusive mode;
+  if to_regclass('async.migration') is null then
+    return;
   end if;
+  select string_agg(m.migration, ', ' order by m.migration) into v_unknown
+  from async.migration m
+  where m.migration <> all ('{0001_client,0009_client_grants,0014_client_arrivals,0019_client_push_options,0020_client_retries,0022_client_restarts,0026_client_schedules,0027_client_results,0028_client_receipts,0029_client_ended_by,0001_server,0002_watching,0003_events,0004_sessions,0005_lanes,0006_write_transaction,0007_renamed_functions,0008_search_paths,0009_server_grants,0010_limits,0011_election,0012_wake_up,0013_max_sessions,0014_arrivals,0015_results,0016_upkeep,0017_polls,0018_schedules,0019_push_options,0020_retries,0022_restarts,0024_depth_of_claims,0025_limits_on_starts,0026_waiting_deadlines,0026_schedules,0027_results,0028_receipts,0029_ended_by,0029_paused,0030_tail,0032_metrics}');
+  select c.version into v_version from async.client_control c;
+  if v_unknown is not null
+    or string_to_array(substring(v_version from '^[0-9.]+'), '.')::int[] > string_to_array('0.1.0', '.')::int[]
+  then
+    raise exception 'the schema async is newer (version %) than this installation of pgasync 0.1.0', v_version
+      using errcode = 'PA217',
+        detail = 'This installation does not know the migrations: ' || coalesce(v_unknown, 'none') || '.',
+        hint = 'Use the files or the program of the version of the schema, or of a later one. To go back, restore a dump. '
+          'Nothing was changed.';
+  end if;
+end
+$refuse_newer$;
+
+
+-- Locks what the installation replaces or changes: the views, and if migrations are missing the tables. A client that
+-- holds one of them may want another one that is locked here already. So no lock is waited for longer than clients wait
+-- until they look for deadlocks: the locks are taken anew, until lock_timeout has passed.
+do $lock$
+declare
+  c_lock_timeout constant text := current_setting('lock_timeout');
+  c_until constant timestamptz := clock_timestamp() + c_lock_timeout::interval;
+  v_changes bool := false;
+  v_relation record;
+  v_name text;
+begin
+  if to_regclass('async.migration') is not null then
+    v_changes := exists (
+      select from unnest('{0001_client,0009_client_grants,0014_client_arrivals,0019_client_push_options,0020_client_retries,0022_client_restarts,0026_client_schedules,0027_client_results,0028_client_receipts,0029_client_ended_by,0001_server,0002_watching,0003_events,0004_sessions,0005_lanes,0006_write_transaction,0007_renamed_functions,0008_search_paths,0009_server_grants,0010_limits,0011_election,0012_wake_up,0013_max_sessions,0014_arrivals,0015_results,0016_upkeep,0017_polls,0018_schedules,0019_push_options,0020_retries,0022_restarts,0024_depth_of_claims,0025_limits_on_starts,0026_waiting_deadlines,0026_schedules,0027_results,0028_receipts,0029_ended_by,0029_paused,0030_tail,0032_metrics}'::text[]) known where known not in (select m.migration from async.migration m));
+  end if;
+  loop
+    begin
+      -- A vacuum that runs by itself gives way to this, and clients do not wait for it.
+      for v_relation in
+        select c.oid::regclass as name from pg_class c
+        where v_changes and c.relnamespace = to_regnamespace('async') and c.relkind = 'r' and pg_has_role(c.relowner, 'usage')
+        order by c.oid
+      loop
+        v_name := v_relation.name::text;
+        execute format('lock table %s in share update exclusive mode', v_relation.name);
+      end loop;
+      -- This releases the locks.
+      raise no_data_found;
+    exception when no_data_found then
+      null;
+    end;
+    begin
+      perform set_config('lock_timeout', '50ms', true);
+      for v_relation in
+        select c.oid::regclass as name, c.relkind, pg_get_userbyid(c.relowner) as owner
+        from pg_class c
+        where c.relnamespace = to_regnamespace('async') and pg_has_role(c.relowner, 'usage')
+          and (c.relkind = 'v' or c.relkind = 'r' and v_changes or c.relname = 'client_control')
+        -- Calls of clients begin with these two. The calls that have begun end while the other locks are taken.
+        order by c.relname = 'caller' desc, c.relname = 'client_control' desc, c.relkind, c.oid
+      loop
+        v_name := v_relation.name::text;
+        if v_relation.relkind = 'v' then
+          -- This locks the view alone, and not what it reads.
+          execute format('alter view %s owner to %I', v_relation.name, v_relation.owner);
+        else
+          execute format('lock table %s in access exclusive mode', v_relation.name);
+        end if;
+      end loop;
+      exit;
+    exception when lock_not_available then
+      if clock_timestamp() > c_until then
+        raise;
+      end if;
+    end;
+    perform pg_sleep(0.05);
+  end loop;
+  perform set_config('lock_timeout', c_lock_timeout, true);
 exception when lock_not_available then
-  raise exception 'the installation cannot replace the view async.caller while an open transaction uses it'
+  raise exception 'the installation cannot replace % while an open transaction uses it', v_name
     using errcode = 'lock_not_available',
       hint = 'Run it again when the transactions that pg_stat_activity shows (xact_start) have ended. '
-        'To wait for longer, set lock_timeout in its session; pushes then wait, too.';
+        'To wait for longer, set lock_timeout in its session. Nothing was changed.';
 end
-$locks$;
-
+$lock$;
 -- Prerequisites of the client part. Each error has a hint with the remedy.
 do $guard$
 begin
@@ -72,17 +146,641 @@ begin
       using errcode = 'insufficient_privilege',
             hint = 'Run this as the owner of the schema async';
   end if;
-  if to_regclass('async.client_control') is not null and to_regclass('async.migration') is null then
-    raise exception 'the schema async holds another library''s tables'
-      using errcode = 'object_not_in_prerequisite_state',
-            hint = 'Rename it (alter schema async rename to async_before), install, then copy what is to be kept';
-  end if;
-  create table if not exists async.migration (
-    migration text primary key,
-    applied timestamptz not null default clock_timestamp()
-  );
 end
 $guard$;
+
+-- conversion
+do $conversion$
+declare
+  v_server constant bool := to_regclass('async.control') is not null;
+begin
+  if to_regclass('async.client_control') is null or to_regclass('async.migration') is not null then
+    return;
+  end if;
+
+  -- check_form
+  execute $step$
+-- Raises unless types and tables have the known form, which users may have extended by columns at the end.
+do $check_form$
+declare
+  v_table record;
+  v_type record;
+  v_extension name;
+begin
+  select e.extname into v_extension
+  from pg_depend d
+  join pg_extension e on e.oid = d.refobjid
+  where d.classid = 'pg_class'::regclass and d.objid = 'async.client_control'::regclass and d.deptype = 'e';
+  if found then
+    raise exception 'the schema async belongs to the extension %, so pgasync cannot convert it', quote_ident(v_extension)
+      using errcode = 'PA219',
+        hint = 'Keep it under another name, and install beside it: see "From the library with the same schema" in '
+          'docs/moving-over.md. Nothing was changed.';
+  end if;
+
+  for v_type in
+    select e.name, e.labels, coalesce(f.labels, 'missing') as found
+    from (values
+      ('finish_status_t', 'FINISHED FAILED CANCELED PAUSED TIMED_OUT YIELDED DOA DEFERRED', true),
+      ('task_run_type_t', 'EXECUTE DOA EMPTY EXECUTE_NOASYNC', true),
+      ('task_execution_state_t', 'READY RUNNING YIELDED FINISHED', false),
+      ('routine_type_t', 'STARTUP LOOP', false)) as e(name, labels, of_client)
+    left join lateral (
+      select string_agg(l.enumlabel, ' ' order by l.enumsortorder) as labels
+      from pg_type t
+      join pg_enum l on l.enumtypid = t.oid
+      where t.typnamespace = 'async'::regnamespace and t.typname = e.name
+    ) f on true
+    where (e.of_client or to_regclass('async.control') is not null) and f.labels is distinct from e.labels
+    order by e.name
+  loop
+    raise exception 'the schema async is not the form of the library that pgasync converts: its type async.% is %, not %',
+        v_type.name, v_type.found, v_type.labels
+      using errcode = 'PA219',
+        hint = 'Upgrade the library to its last version first; or keep the schema under another name, and install '
+          'beside it (docs/moving-over.md). Nothing was changed.';
+  end loop;
+
+  for v_table in
+    select e.name, e.columns, coalesce(f.columns, 'missing') as found
+    from (values
+      ('client_control', true, 'client_only boolean, connection_string text, version text'),
+      ('task_push_t', true, 'task_data jsonb, target text, priority integer, query text, concurrency_pool text, '
+        'manual_timeout interval, track_yielded boolean'),
+      ('task', false, 'task_id bigint, target text, priority integer, entered timestamp with time zone, '
+        'consumed timestamp with time zone, processed timestamp with time zone, yielded timestamp with time zone, '
+        'finish_status async.finish_status_t, source text, query text, failed boolean, processing_error text, '
+        'asynchronous_finish boolean, times_up timestamp with time zone, task_data jsonb, concurrency_pool text, '
+        'manual_timeout interval, tracked boolean, track_yielded boolean, eligible_when timestamp with time zone'),
+      ('target', false, 'target text, max_concurrency integer, connection_string text, asynchronous_finish boolean, '
+        'default_timeout interval, concurrency_track_yielded boolean'),
+      ('concurrency_pool', false, 'concurrency_pool text, max_workers integer'),
+      ('control', false, 'enabled boolean, workers integer, idle_sleep double precision, '
+        'heavy_maintenance_sleep interval, task_keep_duration interval, default_timeout interval, '
+        'advisory_mutex_id integer, self_target text, self_connection_string text, self_concurrency integer, '
+        'last_heavy_maintenance timestamp with time zone, running_since timestamp with time zone, paused boolean, '
+        'pid integer, busy_sleep double precision, light_maintenance_sleep interval, '
+        'last_light_maintenance timestamp with time zone, default_concurrency_pool_workers integer, '
+        'startup_routines text[], loop_routines text[], version text, debug_log boolean'),
+      ('server_log', false, 'server_log bigint, happened timestamp with time zone, level text, message text')
+    ) as e(name, of_client, columns)
+    left join lateral (
+      select string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' order by a.attnum) as columns
+      from pg_class c
+      join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      where c.relnamespace = 'async'::regnamespace and c.relname = e.name and c.relkind in ('r', 'c')
+    ) f on true
+    where (e.of_client or to_regclass('async.control') is not null)
+      and (f.columns is null or not starts_with(f.columns || ',', e.columns || ','))
+    order by e.name
+  loop
+    raise exception 'the schema async is not the form of the library that pgasync converts: async.% differs', v_table.name
+      using errcode = 'PA219',
+        detail = format('It has the columns: %s. These are expected: %s.', v_table.found, v_table.columns),
+        hint = 'Upgrade the library to its last version first; or keep the schema under another name, and install '
+          'beside it (docs/moving-over.md). Nothing was changed.';
+  end loop;
+end
+$check_form$;
+$step$;
+
+  -- check_orchestrator
+  if v_server then
+  execute $step$
+-- Raises while the orchestrator of the library runs, and prevents that one starts until the end of the transaction.
+do $check_orchestrator$
+declare
+  v_mutex bigint;
+  v_pid int;
+  v_role name;
+  v_holder int;
+  v_free bool;
+begin
+  select coalesce(c.advisory_mutex_id, 0), c.pid into v_mutex, v_pid from async.control c;
+  v_free := pg_try_advisory_xact_lock(v_mutex);
+  -- With _force the library takes the lock 0, whatever advisory_mutex_id is.
+  select l.pid, a.usename into v_holder, v_role
+  from pg_locks l
+  left join pg_stat_activity a on a.pid = l.pid
+  where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+    and l.database = (select d.oid from pg_database d where d.datname = current_database())
+    and (l.classid::bigint << 32 | l.objid::bigint = v_mutex and l.pid <> pg_backend_pid()
+      or l.classid::bigint << 32 | l.objid::bigint in (0, v_mutex) and l.pid = v_pid)
+  order by l.pid = v_pid desc, l.pid
+  limit 1;
+  if found or not v_free then
+    raise exception 'the orchestrator of the library runs in the session % of the role %; stop it before the installation',
+        coalesce(v_holder::text, 'unknown'), coalesce(quote_ident(v_role), 'unknown')
+      using errcode = 'PA218',
+        detail = format('The session holds the advisory lock %s (control.advisory_mutex_id).', v_mutex),
+        hint = format('Stop the job that calls async.main(), wait until no task runs, then: select pg_terminate_backend(%s). '
+          'Nothing was changed.', coalesce(v_holder::text, 'pid'));
+  end if;
+end
+$check_orchestrator$;
+$step$;
+  end if;
+
+  -- drop_routines
+  execute $step$
+-- Drops the routines and views of the library. Those of users stay, in this schema too. The only function that
+-- indexes and views of users may use, async.task_execution_state, is replaced later, and not dropped.
+do $drop_routines$
+declare
+  v_role name;
+  v_views text;
+  v_routines text;
+  v_detail text;
+begin
+  for v_role in
+    select distinct r.rolname
+    from (
+      select n.nspacl as acl, n.nspowner as owner from pg_namespace n where n.nspname = 'async'
+      union all
+      select p.proacl, p.proowner from pg_proc p where p.pronamespace = 'async'::regnamespace
+    ) o
+    cross join lateral aclexplode(o.acl) a
+    join pg_roles r on r.oid = a.grantee
+    where a.grantee <> o.owner
+    order by r.rolname
+  loop
+    raise notice 'the role % could use the library; to let it use pgasync: select async.grant_client(%)',
+      quote_ident(v_role), quote_literal(v_role);
+  end loop;
+
+  select string_agg(c.oid::regclass::text, ', ') into v_views
+  from pg_class c
+  where c.relnamespace = 'async'::regnamespace and c.relkind = 'v'
+    and c.relname = any ('{v_target,v_target_status,v_candidate_task,v_candidate_task_experimental,
+      v_task_assigned_worker,v_worker_info,v_concurrency_pool_info,v_server_info}');
+  select string_agg(p.oid::regprocedure::text, ', ') into v_routines
+  from pg_proc p
+  where p.pronamespace = 'async'::regnamespace
+    and p.proname = any ('{server,configure,finish,defer,cancel,task,push_tasks,push_task,wait_for_latch,get_tasks,
+      restart_task,debug_log,log,initialize_workers,reinitialize_workers,active_workers,candidate_tasks,disconnect,
+      wrap_query,set_concurrency_pool_tracker,run_tasks_experimental,run_tasks,get_tasks_internal,check_task_ids,
+      check_orchestrator,finish_internal,reap_tasks,query_with_timeout,maintenance,run_internal,do_work,push_routine,
+      clear_latches,acquire_mutex,run_routines,cycle,main,interval_pretty,worker_info,tail_once,tail}');
+  if v_views is not null then
+    execute 'drop view ' || v_views;
+  end if;
+  if v_routines is not null then
+    execute 'drop routine ' || v_routines;
+  end if;
+  drop table if exists async.worker, async.concurrency_pool_tracker, async.request_latch;
+exception when dependent_objects_still_exist then
+  get stacked diagnostics v_detail = pg_exception_detail;
+  raise exception 'objects of this database depend on a part of the schema async that the installation replaces'
+    using errcode = 'PA219', detail = v_detail,
+      hint = 'Drop them, install, and create them again. Nothing was changed.';
+end
+$drop_routines$;
+$step$;
+
+  -- client
+  execute $step$
+-- What a client database has, as the migration 0001_client creates it.
+update async.client_control set
+  client_only = to_regclass('async.control') is null,
+  connection_string = nullif(connection_string, ''),
+  version = '0.1.0';
+insert into async.client_control (client_only, version)
+select to_regclass('async.control') is null, '0.1.0' where not exists (select from async.client_control);
+alter table async.client_control
+  alter column client_only set default true,
+  alter column client_only set not null,
+  alter column connection_string drop default,
+  alter column version set default '0.1.0',
+  alter column version set not null;
+drop index if exists async.client_control_expr_idx;
+create unique index client_control_one_row on async.client_control ((true));
+
+-- A client database of the library has neither these types nor the table.
+do $client$
+begin
+  if to_regclass('async.control') is null then
+    create type async.task_execution_state_t as enum ('READY', 'RUNNING', 'YIELDED', 'FINISHED');
+    create type async.routine_type_t as enum ('STARTUP', 'LOOP');
+    create table async.task (
+      task_id bigserial primary key,
+      target text not null,
+      priority int not null default 0,
+      entered timestamptz not null default clock_timestamp(),
+      consumed timestamptz,
+      processed timestamptz,
+      yielded timestamptz,
+      finish_status async.finish_status_t,
+      source text,
+      query text,
+      failed bool,
+      processing_error text,
+      asynchronous_finish bool,
+      times_up timestamptz,
+      task_data jsonb,
+      concurrency_pool text,
+      manual_timeout interval,
+      tracked bool,
+      track_yielded bool,
+      eligible_when timestamptz,
+      run int not null default 0,
+      constraint task_finish_has_a_status check (processed is null or finish_status is not null),
+      constraint task_failed_only_at_the_end check (failed is null or processed is not null)
+    );
+  end if;
+end
+$client$;
+$step$;
+
+  -- server_tables
+  if v_server then
+  execute $step$
+-- What the migration 0001_server creates beside the tables of the library. See there for the reasons.
+create type async.task_event_t as enum (
+  'CLAIM',
+  'GIVE_BACK',
+  'OFFER',
+  'WITHDRAW',
+  'TAKE',
+  'END_OK',
+  'END_ERROR',
+  'END_UNKNOWN',
+  'UNREACHABLE',
+  'REQUEST',
+  'DEADLINE',
+  'RESTART'
+);
+
+create index task_ready on async.task
+  ((coalesce(concurrency_pool, target)), target, priority, entered, task_id)
+  where consumed is null and processed is null and yielded is null
+    and eligible_when is null and query is not null;
+
+create index task_pullable on async.task
+  ((coalesce(concurrency_pool, target)), target, priority, entered, task_id)
+  where consumed is null and processed is null and yielded is null
+    and eligible_when is null and query is null and tracked is distinct from true;
+
+create index task_deferred on async.task (eligible_when)
+  where eligible_when is not null and processed is null;
+
+create index task_deadline on async.task (times_up)
+  where (times_up is not null or yielded is not null) and processed is null;
+
+create index task_entered on async.task using brin (entered) with (pages_per_range = 32);
+
+create table async.concurrency_pool_tracker (
+  concurrency_pool text primary key,
+  workers int,
+  max_workers int
+);
+
+create table async.worker (
+  slot int primary key,
+  name text not null,
+  target text,
+  task_id bigint,
+  running_since timestamptz
+);
+
+create table async.request (
+  request_id bigserial primary key,
+  task_id bigint not null,
+  status async.finish_status_t not null,
+  error_message text,
+  duration interval,
+  requested timestamptz not null default clock_timestamp(),
+  constraint request_defer_has_a_duration check (status <> 'DEFERRED' or duration is not null)
+);
+create index request_task on async.request (task_id);
+
+create table async.offer (
+  task_id bigint primary key,
+  target text not null,
+  pool text not null,
+  priority int not null,
+  entered timestamptz not null,
+  timeout interval,
+  offered timestamptz not null default clock_timestamp()
+);
+create index offer_head on async.offer (target, priority, entered, task_id);
+
+create table async.leader (
+  server_id text not null,
+  system_identifier text not null,
+  database_oid oid not null,
+  epoch bigint not null default 0,
+  engine text,
+  generation bigint not null default 0,
+  goodbye bool not null default true,
+  resign_epoch bigint
+);
+create unique index leader_one_row on async.leader ((true));
+
+create table async.session (
+  session_id bigserial primary key,
+  epoch bigint not null,
+  slot int not null,
+  target text not null,
+  connection_string text not null,
+  role text not null,
+  pid int not null,
+  backend_start timestamptz not null,
+  registered timestamptz not null default clock_timestamp()
+);
+
+create unlogged table async.launch_mark (
+  task_id bigint not null,
+  run bigint not null,
+  session_id bigint not null
+);
+
+create sequence async.latch_requested;
+create sequence async.latch_served minvalue 0 start 0;
+select pg_catalog.setval('async.latch_served', 0, true);
+$step$;
+  end if;
+
+  -- tasks
+  if v_server then
+  execute $step$
+-- Tasks. No trigger of a user sees these updates. A finished task that has the form of pgasync is not written.
+do $tasks$
+declare
+  v_enable text;
+  v_trigger name;
+  v_tasks bigint;
+  v_first bigint;
+begin
+  select count(*), min(t.task_id) into v_tasks, v_first from async.task t where t.target is null;
+  if v_tasks > 0 then
+    raise exception '% tasks have no target, the first is %', v_tasks, v_first
+      using errcode = 'PA219',
+        hint = 'Set their target (update async.task), or delete them, and install again. Nothing was changed.';
+  end if;
+  select string_agg(format('alter table async.task enable %s trigger %I',
+    case t.tgenabled when 'A' then 'always' when 'R' then 'replica' else '' end, t.tgname), ';') into v_enable
+  from pg_trigger t
+  where t.tgrelid = 'async.task'::regclass and not t.tgisinternal and t.tgenabled <> 'D';
+  for v_trigger in
+    select t.tgname from pg_trigger t where t.tgrelid = 'async.task'::regclass and not t.tgisinternal order by t.tgname
+  loop
+    execute format('alter table async.task disable trigger %I', v_trigger);
+  end loop;
+
+  alter table async.task drop constraint if exists task_target_fkey;
+  drop index if exists async.task_concurrency_pool_priority_entered_idx, async.task_times_up_idx,
+    async.task_task_id_idx;
+
+  -- A finish, a cancel or a deferral of a client was a task of the library itself. It becomes a request.
+  insert into async.request (task_id, status, error_message, duration, requested)
+  select x.id::bigint, (f.task_data ->> 'status')::async.finish_status_t, f.task_data ->> 'error_message',
+    (f.task_data ->> 'duration')::interval, coalesce(f.entered, clock_timestamp())
+  from async.task f
+  cross join lateral jsonb_array_elements_text(f.task_data -> 'task_ids') with ordinality as x(id, place)
+  where f.processed is null and f.consumed is null and f.yielded is null and f.query is null
+    and f.target = (select c.self_target from async.control c)
+    and jsonb_typeof(f.task_data -> 'task_ids') = 'array'
+    and (f.task_data ->> 'status' <> 'DEFERRED' or f.task_data ->> 'duration' is not null)
+    and exists (
+      select from async.task t
+      where t.task_id = x.id::bigint and t.processed is null and t.task_id <> f.task_id)
+  order by f.priority, f.entered, f.task_id, x.place;
+  update async.task f set consumed = clock_timestamp(), processed = clock_timestamp(), failed = false
+  where f.processed is null and f.consumed is null and f.yielded is null and f.query is null
+    and f.target = (select c.self_target from async.control c)
+    and jsonb_typeof(f.task_data -> 'task_ids') = 'array';
+
+  with changed as (
+    select b.*, f.failed
+    from (
+      select
+        t.task_id,
+        t as row_before,
+        coalesce(t.priority, 0) as priority,
+        coalesce(t.entered, t.consumed, t.processed, clock_timestamp()) as entered,
+        case
+          when t.processed is not null then case
+            when t.finish_status in ('FINISHED', 'FAILED', 'CANCELED', 'TIMED_OUT', 'DOA') then t.finish_status
+            -- The library gave no status to what it presumed failed when it started, and to its own tasks.
+            when t.failed then 'FAILED'
+            else 'FINISHED'
+          end
+          when t.yielded is not null then 'YIELDED'
+        end::async.finish_status_t as finish_status,
+        case
+          -- It left the slots of tasks that it presumed failed taken.
+          when t.processed is not null then case when t.tracked then false else t.tracked end
+          when t.yielded is not null then case when t.tracked and t.track_yielded then true end
+          when t.consumed is not null then true
+        end as tracked,
+        case
+          when t.processed is not null then t.times_up
+          when t.consumed is not null or t.yielded is not null then coalesce(t.times_up, 'infinity')
+          -- Only a deferral keeps a deadline.
+          when t.finish_status = 'DEFERRED' then t.times_up
+        end as times_up
+      from async.task t
+    ) b
+    cross join lateral (
+      select case when (b.row_before).processed is not null then b.finish_status <> 'FINISHED' end as failed
+    ) f
+    where (b.priority, b.entered, b.finish_status, f.failed, b.tracked, b.times_up) is distinct from
+      ((b.row_before).priority, (b.row_before).entered, (b.row_before).finish_status, (b.row_before).failed,
+        (b.row_before).tracked, (b.row_before).times_up)
+  )
+  update async.task t set
+    priority = c.priority,
+    entered = c.entered,
+    finish_status = c.finish_status,
+    failed = c.failed,
+    tracked = c.tracked,
+    times_up = c.times_up
+  from changed c
+  where t.task_id = c.task_id;
+
+  alter table async.task
+    alter column target set not null,
+    alter column priority set default 0,
+    alter column priority set not null,
+    alter column entered set default clock_timestamp(),
+    alter column entered set not null,
+    add column run int not null default 0,
+    add constraint task_finish_has_a_status check (processed is null or finish_status is not null),
+    add constraint task_failed_only_at_the_end check (failed is null or processed is not null);
+  -- The claim that holds is the first one.
+  update async.task t set run = 1
+  where t.processed is null and (t.consumed is not null or t.yielded is not null);
+
+  if v_enable is not null then
+    execute v_enable;
+  end if;
+end
+$tasks$;
+$step$;
+  end if;
+
+  -- configuration
+  if v_server then
+  execute $step$
+-- Targets, pools and settings go on.
+update async.client_control set client_only = false;
+
+-- A pool with the name of a target was the limit of the target.
+update async.target t set max_concurrency = p.max_workers
+from async.concurrency_pool p
+where p.concurrency_pool = t.target and p.max_workers is distinct from t.max_concurrency;
+delete from async.concurrency_pool p where p.concurrency_pool in (select t.target from async.target t);
+update async.target t set
+  max_concurrency = coalesce(t.max_concurrency, 8),
+  asynchronous_finish = coalesce(t.asynchronous_finish, false),
+  concurrency_track_yielded = coalesce(t.concurrency_track_yielded, false)
+where t.max_concurrency is null or t.asynchronous_finish is null or t.concurrency_track_yielded is null;
+alter table async.target
+  alter column max_concurrency set default 8,
+  alter column max_concurrency set not null,
+  alter column asynchronous_finish set default false,
+  alter column asynchronous_finish set not null,
+  alter column concurrency_track_yielded set default false,
+  alter column concurrency_track_yielded set not null,
+  add column session_reset bool not null default true,
+  add column retired bool not null default false,
+  add constraint target_max_concurrency_not_negative check (max_concurrency >= 0);
+
+update async.concurrency_pool p set max_workers = 8 where p.max_workers is null;
+alter table async.concurrency_pool
+  alter column max_workers set default 8,
+  alter column max_workers set not null,
+  add column retired bool not null default false,
+  add constraint concurrency_pool_max_workers_not_negative check (max_workers >= 0);
+
+insert into async.control default values on conflict do nothing;
+update async.control c set
+  enabled = coalesce(c.enabled, true),
+  workers = coalesce(c.workers, 20),
+  idle_sleep = coalesce(c.idle_sleep, 1.0),
+  heavy_maintenance_sleep = coalesce(c.heavy_maintenance_sleep, '24 hours'),
+  task_keep_duration = coalesce(c.task_keep_duration, '30 days'),
+  advisory_mutex_id = coalesce(c.advisory_mutex_id, 0),
+  self_target = coalesce(c.self_target, 'async.self'),
+  -- The library reached itself by the string of the target.
+  self_connection_string = coalesce(
+    (select t.connection_string from async.target t where t.target = coalesce(c.self_target, 'async.self')),
+    c.self_connection_string, 'host=localhost'),
+  self_concurrency = coalesce(
+    (select t.max_concurrency from async.target t where t.target = coalesce(c.self_target, 'async.self')),
+    c.self_concurrency, 4),
+  running_since = null,
+  pid = null,
+  busy_sleep = coalesce(c.busy_sleep, 0.01),
+  light_maintenance_sleep = coalesce(c.light_maintenance_sleep, '5 minutes'),
+  default_concurrency_pool_workers = coalesce(c.default_concurrency_pool_workers, 4),
+  version = '0.1.0',
+  debug_log = coalesce(c.debug_log, false);
+drop index if exists async.control_expr_idx;
+create unique index control_one_row on async.control ((true));
+alter table async.control
+  alter column enabled set default true,
+  alter column enabled set not null,
+  alter column workers set default 20,
+  alter column workers set not null,
+  alter column idle_sleep set default 1.0,
+  alter column idle_sleep set not null,
+  alter column heavy_maintenance_sleep set default '24 hours',
+  alter column heavy_maintenance_sleep set not null,
+  alter column task_keep_duration set default '30 days',
+  alter column task_keep_duration set not null,
+  alter column default_timeout set default '1 hour',
+  alter column advisory_mutex_id set default 0,
+  alter column advisory_mutex_id set not null,
+  alter column self_target set default 'async.self',
+  alter column self_target set not null,
+  alter column self_connection_string set default 'host=localhost',
+  alter column self_connection_string set not null,
+  alter column self_concurrency set default 4,
+  alter column self_concurrency set not null,
+  alter column busy_sleep set default 0.01,
+  alter column busy_sleep set not null,
+  alter column light_maintenance_sleep set default '5 minutes',
+  alter column light_maintenance_sleep set not null,
+  alter column default_concurrency_pool_workers set default 4,
+  alter column default_concurrency_pool_workers set not null,
+  alter column version set default '0.1.0',
+  alter column version set not null,
+  alter column debug_log set default false,
+  alter column debug_log set not null,
+  add column target_patience interval not null default '1 minute',
+  add column takeover_grace interval not null default '10 seconds',
+  add constraint control_workers_positive check (workers > 0),
+  add constraint control_self_concurrency_positive check (self_concurrency > 0);
+insert into async.target (target, max_concurrency, connection_string)
+select c.self_target, c.self_concurrency, c.self_connection_string
+from async.control c
+where not exists (select from async.target t where t.target = c.self_target);
+update async.target t set connection_string = c.self_connection_string
+from async.control c
+where t.target = c.self_target and t.connection_string is null;
+
+-- The log.
+update async.server_log l set
+  happened = coalesce(l.happened, now()), level = coalesce(l.level, 'NOTICE'), message = coalesce(l.message, '')
+where l.happened is null or l.level is null or l.message is null;
+alter table async.server_log
+  alter column happened set default clock_timestamp(),
+  alter column happened set not null,
+  alter column level set not null,
+  alter column message set not null;
+drop index if exists async.server_log_happened_idx;
+create index server_log_happened on async.server_log (happened);
+$step$;
+  end if;
+
+  -- note
+  execute $step$
+-- The tables are those of these migrations now, so the installation runs the later ones.
+create table async.migration (
+  migration text primary key,
+  applied timestamptz not null default clock_timestamp()
+);
+do $note$
+declare
+  v_ready bigint;
+  v_running bigint;
+  v_yielded bigint;
+  v_finished bigint;
+begin
+  insert into async.migration (migration) values ('0001_client');
+  if to_regclass('async.control') is null then
+    raise notice 'the schema async of the library was converted, as a client database';
+    return;
+  end if;
+  insert into async.migration (migration) values ('0001_server');
+  select
+    count(*) filter (where t.processed is null and t.consumed is null and t.yielded is null),
+    count(*) filter (where t.processed is null and t.consumed is not null and t.yielded is null),
+    count(*) filter (where t.processed is null and t.yielded is not null),
+    count(*) filter (where t.processed is not null)
+  into v_ready, v_running, v_yielded, v_finished
+  from async.task t;
+  raise notice 'the schema async of the library was converted: % tasks wait, % ran, % have yielded, % are finished',
+      v_ready, v_running, v_yielded, v_finished
+    using hint = 'The outcome of the tasks with a query that ran when the orchestrator stopped is unknown: the next '
+      'leader records it so.';
+end
+$note$;
+$step$;
+end
+$conversion$;
+
+do $migration_table$
+begin
+  if to_regclass('async.migration') is null then
+    create table async.migration (
+      migration text primary key,
+      applied timestamptz not null default clock_timestamp()
+    );
+  end if;
+end
+$migration_table$;
 
 -- migrations/0001_client.sql
 do $migrate$
@@ -863,8 +1561,8 @@ $function$;
 -- Purpose: runs a query with one text column on the server, which commits it on its own. Clients
 --   may not execute it, only the calls that use it. in_query must be built with format and %L only.
 -- Returns: the values of the column.
--- Raises: PA002 when no server is set, PA003 when the server cannot be reached, and the errors that
---   the query raises on the server.
+-- Raises: PA002 when no server is set, PA003 when the server cannot be reached, PA005 when it does not
+--   have what the query calls, and the errors that the query raises on the server.
 -- Locks: none on this database.
 create or replace function async.forward(in_query text) returns setof text
 language plpgsql security definer
@@ -884,6 +1582,13 @@ exception
     -- dblink lets only a superuser connect without a password.
     raise exception 'the pgasync server cannot be reached: %', sqlerrm
       using errcode = 'PA003', hint = 'An administrator names a password in async.server(...), and lets the server ask for it.';
+  when undefined_function or undefined_table or undefined_object then
+    -- An object of a user, which a trigger on the server misses, has another name.
+    if strpos(sqlerrm, 'async.') = 0 then
+      raise;
+    end if;
+    raise exception 'the pgasync server is older than this client database: %', sqlerrm
+      using errcode = 'PA005', hint = 'The owner of the server upgrades it. Nothing was changed.';
 end
 $function$;
 
@@ -2979,6 +3684,7 @@ begin
   perform async.bind_dblink();
   perform async.guard_secret_rows();
   perform async.restore_privileges();
+  update async.client_control set version = '0.1.0' where version <> '0.1.0';
   -- On a server, whose functions of the client part were replaced just now.
   if to_regprocedure('async.bind_trigger_path(text[])') is not null then
     perform async.bind_trigger_path('{}');

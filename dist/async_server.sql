@@ -18,23 +18,97 @@ begin
 end
 $begin$;
 
--- What a push holds until the end of its transaction, first, so that the error is a clear one.
-do $locks$
+-- An older file must not replace the objects of a newer schema.
+do $refuse_newer$
+declare
+  v_version text;
+  v_unknown text;
 begin
-  if exists (
-    select from pg_class c
-    where c.oid = to_regclass('async.caller') and pg_has_role(c.relowner, 'usage')
-  ) then
-    lock table async.caller in access exclusive mode;
+  if to_regclass('async.migration') is null then
+    return;
   end if;
+  select string_agg(m.migration, ', ' order by m.migration) into v_unknown
+  from async.migration m
+  where m.migration <> all ('{0001_client,0009_client_grants,0014_client_arrivals,0019_client_push_options,0020_client_retries,0022_client_restarts,0026_client_schedules,0027_client_results,0028_client_receipts,0029_client_ended_by,0001_server,0002_watching,0003_events,0004_sessions,0005_lanes,0006_write_transaction,0007_renamed_functions,0008_search_paths,0009_server_grants,0010_limits,0011_election,0012_wake_up,0013_max_sessions,0014_arrivals,0015_results,0016_upkeep,0017_polls,0018_schedules,0019_push_options,0020_retries,0022_restarts,0024_depth_of_claims,0025_limits_on_starts,0026_waiting_deadlines,0026_schedules,0027_results,0028_receipts,0029_ended_by,0029_paused,0030_tail,0032_metrics}');
+  select c.version into v_version from async.client_control c;
+  if v_unknown is not null
+    or string_to_array(substring(v_version from '^[0-9.]+'), '.')::int[] > string_to_array('0.1.0', '.')::int[]
+  then
+    raise exception 'the schema async is newer (version %) than this installation of pgasync 0.1.0', v_version
+      using errcode = 'PA217',
+        detail = 'This installation does not know the migrations: ' || coalesce(v_unknown, 'none') || '.',
+        hint = 'Use the files or the program of the version of the schema, or of a later one. To go back, restore a dump. '
+          'Nothing was changed.';
+  end if;
+end
+$refuse_newer$;
+
+
+-- Locks what the installation replaces or changes: the views, and if migrations are missing the tables. A client that
+-- holds one of them may want another one that is locked here already. So no lock is waited for longer than clients wait
+-- until they look for deadlocks: the locks are taken anew, until lock_timeout has passed.
+do $lock$
+declare
+  c_lock_timeout constant text := current_setting('lock_timeout');
+  c_until constant timestamptz := clock_timestamp() + c_lock_timeout::interval;
+  v_changes bool := false;
+  v_relation record;
+  v_name text;
+begin
+  if to_regclass('async.migration') is not null then
+    v_changes := exists (
+      select from unnest('{0001_client,0009_client_grants,0014_client_arrivals,0019_client_push_options,0020_client_retries,0022_client_restarts,0026_client_schedules,0027_client_results,0028_client_receipts,0029_client_ended_by,0001_server,0002_watching,0003_events,0004_sessions,0005_lanes,0006_write_transaction,0007_renamed_functions,0008_search_paths,0009_server_grants,0010_limits,0011_election,0012_wake_up,0013_max_sessions,0014_arrivals,0015_results,0016_upkeep,0017_polls,0018_schedules,0019_push_options,0020_retries,0022_restarts,0024_depth_of_claims,0025_limits_on_starts,0026_waiting_deadlines,0026_schedules,0027_results,0028_receipts,0029_ended_by,0029_paused,0030_tail,0032_metrics}'::text[]) known where known not in (select m.migration from async.migration m));
+  end if;
+  loop
+    begin
+      -- A vacuum that runs by itself gives way to this, and clients do not wait for it.
+      for v_relation in
+        select c.oid::regclass as name from pg_class c
+        where v_changes and c.relnamespace = to_regnamespace('async') and c.relkind = 'r' and pg_has_role(c.relowner, 'usage')
+        order by c.oid
+      loop
+        v_name := v_relation.name::text;
+        execute format('lock table %s in share update exclusive mode', v_relation.name);
+      end loop;
+      -- This releases the locks.
+      raise no_data_found;
+    exception when no_data_found then
+      null;
+    end;
+    begin
+      perform set_config('lock_timeout', '50ms', true);
+      for v_relation in
+        select c.oid::regclass as name, c.relkind, pg_get_userbyid(c.relowner) as owner
+        from pg_class c
+        where c.relnamespace = to_regnamespace('async') and pg_has_role(c.relowner, 'usage')
+          and (c.relkind = 'v' or c.relkind = 'r' and v_changes or c.relname = 'client_control')
+        -- Calls of clients begin with these two. The calls that have begun end while the other locks are taken.
+        order by c.relname = 'caller' desc, c.relname = 'client_control' desc, c.relkind, c.oid
+      loop
+        v_name := v_relation.name::text;
+        if v_relation.relkind = 'v' then
+          -- This locks the view alone, and not what it reads.
+          execute format('alter view %s owner to %I', v_relation.name, v_relation.owner);
+        else
+          execute format('lock table %s in access exclusive mode', v_relation.name);
+        end if;
+      end loop;
+      exit;
+    exception when lock_not_available then
+      if clock_timestamp() > c_until then
+        raise;
+      end if;
+    end;
+    perform pg_sleep(0.05);
+  end loop;
+  perform set_config('lock_timeout', c_lock_timeout, true);
 exception when lock_not_available then
-  raise exception 'the installation cannot replace the view async.caller while an open transaction uses it'
+  raise exception 'the installation cannot replace % while an open transaction uses it', v_name
     using errcode = 'lock_not_available',
       hint = 'Run it again when the transactions that pg_stat_activity shows (xact_start) have ended. '
-        'To wait for longer, set lock_timeout in its session; pushes then wait, too.';
+        'To wait for longer, set lock_timeout in its session. Nothing was changed.';
 end
-$locks$;
-
+$lock$;
 -- Prerequisites of the server part.
 do $guard$
 begin
@@ -1463,7 +1537,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '9f5ef51fd189e917'::text
+  select '75e45a5dafb33984'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1642,6 +1716,16 @@ begin
     execute format('alter function %s set search_path = %s', v_function,
       (select string_agg(quote_ident(s.name), ', ' order by s.position)
         from unnest(v_path || '{pg_temp}') with ordinality as s(name, position)));
+  end loop;
+
+  -- During an upgrade the function of an earlier version has bound what that version bound.
+  for v_function in
+    select p.oid::regprocedure from pg_proc p
+    where p.pronamespace = 'async'::regnamespace and p.proname = 'push_tasks'
+      and not 'search_path=pg_catalog, pg_temp' = any (p.proconfig)
+    order by p.oid
+  loop
+    execute format('alter function %s set search_path = pg_catalog, pg_temp', v_function);
   end loop;
 end
 $function$;
@@ -8626,11 +8710,13 @@ $function$;
 --   others stay claimed.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: none.
+-- Locks: none. It waits for async.task as long as another session locks the table: that lock may be the
+--   reason of the interruption, and an error here would end main() and lose what it runs.
 create or replace function async.recover_interrupted_launches()
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set lock_timeout = 0
 as $function$
 declare
   v_worker record;
@@ -17649,8 +17735,37 @@ comment on function async.refuse_configuration(text, text) is
   'Internal. Raises the error with which async.configure refuses a document.';
 
 -- comments/views
--- The views of the server part. A column of a table has the same comment in its views (see the end
--- of this file).
+-- The views of the server part. A column of a table has the same comment in its views (see
+-- below).
+
+-- A column of a view gets the comment of the column with the same name in the table. The comments below
+-- replace those of columns that mean something else.
+do $copy$
+declare
+  v_column record;
+begin
+  for v_column in
+    select v.oid::regclass as view, a.attname, d.description
+    from (
+      values ('v_task', 'task'), ('v_my_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
+        ('v_running_task', 'task'), ('v_dead_task', 'task'), ('v_target', 'target'),
+        ('v_schedule', 'schedule')
+    ) as p(view_name, table_name)
+    join pg_catalog.pg_class v on v.oid = ('async.' || p.view_name)::regclass
+    join pg_catalog.pg_class t on t.oid = ('async.' || p.table_name)::regclass
+    join pg_catalog.pg_attribute a on a.attrelid = v.oid and a.attnum > 0
+    join pg_catalog.pg_attribute o on o.attrelid = t.oid and o.attname = a.attname and o.attnum > 0
+    join pg_catalog.pg_description d
+      on d.objoid = t.oid and d.objsubid = o.attnum and d.classoid = 'pg_catalog.pg_class'::regclass
+    where pg_catalog.col_description(v.oid, a.attnum) is distinct from d.description
+    order by p.view_name, a.attnum
+  loop
+    execute pg_catalog.format(
+      'comment on column %s.%I is %L', v_column.view, v_column.attname, v_column.description);
+  end loop;
+end
+$copy$;
+
 comment on view async.v_task is
   'Every task, with its phase, how long it waited and how long it ran.';
 comment on column async.v_task.phase is 'READY, RUNNING, YIELDED or FINISHED.';
@@ -17842,34 +17957,6 @@ comment on column async.v_lost_session.epoch is 'The epoch of the leader that op
 comment on column async.v_lost_session.since is 'Since when it cannot be ended.';
 comment on column async.v_lost_session.error is 'The error of the last attempt, without passwords.';
 
--- A column of a view without a comment gets the comment of the column with the same name in the
--- table.
-do $copy$
-declare
-  v_column record;
-begin
-  for v_column in
-    select v.oid::regclass as view, a.attname, d.description
-    from (
-      values ('v_task', 'task'), ('v_my_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
-        ('v_running_task', 'task'), ('v_dead_task', 'task'), ('v_target', 'target'),
-        ('v_schedule', 'schedule')
-    ) as p(view_name, table_name)
-    join pg_catalog.pg_class v on v.oid = ('async.' || p.view_name)::regclass
-    join pg_catalog.pg_class t on t.oid = ('async.' || p.table_name)::regclass
-    join pg_catalog.pg_attribute a on a.attrelid = v.oid and a.attnum > 0
-    join pg_catalog.pg_attribute o on o.attrelid = t.oid and o.attname = a.attname and o.attnum > 0
-    join pg_catalog.pg_description d
-      on d.objoid = t.oid and d.objsubid = o.attnum and d.classoid = 'pg_catalog.pg_class'::regclass
-    where pg_catalog.col_description(v.oid, a.attnum) is null
-    order by p.view_name, a.attnum
-  loop
-    execute pg_catalog.format(
-      'comment on column %s.%I is %L', v_column.view, v_column.attname, v_column.description);
-  end loop;
-end
-$copy$;
-
 -- finish
 -- The last step of every part.
 do $finish$
@@ -17877,6 +17964,7 @@ begin
   perform async.bind_dblink();
   perform async.guard_secret_rows();
   perform async.restore_privileges();
+  update async.control set version = '0.1.0' where version <> '0.1.0';
   perform async.bind_trigger_path(
     coalesce(nullif(current_setting('pgasync.installer_schemas', true), ''), '{}')::text[]);
 end

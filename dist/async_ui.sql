@@ -18,23 +18,97 @@ begin
 end
 $begin$;
 
--- What a push holds until the end of its transaction, first, so that the error is a clear one.
-do $locks$
+-- An older file must not replace the objects of a newer schema.
+do $refuse_newer$
+declare
+  v_version text;
+  v_unknown text;
 begin
-  if exists (
-    select from pg_class c
-    where c.oid = to_regclass('async.caller') and pg_has_role(c.relowner, 'usage')
-  ) then
-    lock table async.caller in access exclusive mode;
+  if to_regclass('async.migration') is null then
+    return;
   end if;
+  select string_agg(m.migration, ', ' order by m.migration) into v_unknown
+  from async.migration m
+  where m.migration <> all ('{0001_client,0009_client_grants,0014_client_arrivals,0019_client_push_options,0020_client_retries,0022_client_restarts,0026_client_schedules,0027_client_results,0028_client_receipts,0029_client_ended_by,0001_server,0002_watching,0003_events,0004_sessions,0005_lanes,0006_write_transaction,0007_renamed_functions,0008_search_paths,0009_server_grants,0010_limits,0011_election,0012_wake_up,0013_max_sessions,0014_arrivals,0015_results,0016_upkeep,0017_polls,0018_schedules,0019_push_options,0020_retries,0022_restarts,0024_depth_of_claims,0025_limits_on_starts,0026_waiting_deadlines,0026_schedules,0027_results,0028_receipts,0029_ended_by,0029_paused,0030_tail,0032_metrics}');
+  select c.version into v_version from async.client_control c;
+  if v_unknown is not null
+    or string_to_array(substring(v_version from '^[0-9.]+'), '.')::int[] > string_to_array('0.1.0', '.')::int[]
+  then
+    raise exception 'the schema async is newer (version %) than this installation of pgasync 0.1.0', v_version
+      using errcode = 'PA217',
+        detail = 'This installation does not know the migrations: ' || coalesce(v_unknown, 'none') || '.',
+        hint = 'Use the files or the program of the version of the schema, or of a later one. To go back, restore a dump. '
+          'Nothing was changed.';
+  end if;
+end
+$refuse_newer$;
+
+
+-- Locks what the installation replaces or changes: the views, and if migrations are missing the tables. A client that
+-- holds one of them may want another one that is locked here already. So no lock is waited for longer than clients wait
+-- until they look for deadlocks: the locks are taken anew, until lock_timeout has passed.
+do $lock$
+declare
+  c_lock_timeout constant text := current_setting('lock_timeout');
+  c_until constant timestamptz := clock_timestamp() + c_lock_timeout::interval;
+  v_changes bool := false;
+  v_relation record;
+  v_name text;
+begin
+  if to_regclass('async.migration') is not null then
+    v_changes := exists (
+      select from unnest('{0001_client,0009_client_grants,0014_client_arrivals,0019_client_push_options,0020_client_retries,0022_client_restarts,0026_client_schedules,0027_client_results,0028_client_receipts,0029_client_ended_by,0001_server,0002_watching,0003_events,0004_sessions,0005_lanes,0006_write_transaction,0007_renamed_functions,0008_search_paths,0009_server_grants,0010_limits,0011_election,0012_wake_up,0013_max_sessions,0014_arrivals,0015_results,0016_upkeep,0017_polls,0018_schedules,0019_push_options,0020_retries,0022_restarts,0024_depth_of_claims,0025_limits_on_starts,0026_waiting_deadlines,0026_schedules,0027_results,0028_receipts,0029_ended_by,0029_paused,0030_tail,0032_metrics}'::text[]) known where known not in (select m.migration from async.migration m));
+  end if;
+  loop
+    begin
+      -- A vacuum that runs by itself gives way to this, and clients do not wait for it.
+      for v_relation in
+        select c.oid::regclass as name from pg_class c
+        where v_changes and c.relnamespace = to_regnamespace('async') and c.relkind = 'r' and pg_has_role(c.relowner, 'usage')
+        order by c.oid
+      loop
+        v_name := v_relation.name::text;
+        execute format('lock table %s in share update exclusive mode', v_relation.name);
+      end loop;
+      -- This releases the locks.
+      raise no_data_found;
+    exception when no_data_found then
+      null;
+    end;
+    begin
+      perform set_config('lock_timeout', '50ms', true);
+      for v_relation in
+        select c.oid::regclass as name, c.relkind, pg_get_userbyid(c.relowner) as owner
+        from pg_class c
+        where c.relnamespace = to_regnamespace('async') and pg_has_role(c.relowner, 'usage')
+          and (c.relkind = 'v' or c.relkind = 'r' and v_changes or c.relname = 'client_control')
+        -- Calls of clients begin with these two. The calls that have begun end while the other locks are taken.
+        order by c.relname = 'caller' desc, c.relname = 'client_control' desc, c.relkind, c.oid
+      loop
+        v_name := v_relation.name::text;
+        if v_relation.relkind = 'v' then
+          -- This locks the view alone, and not what it reads.
+          execute format('alter view %s owner to %I', v_relation.name, v_relation.owner);
+        else
+          execute format('lock table %s in access exclusive mode', v_relation.name);
+        end if;
+      end loop;
+      exit;
+    exception when lock_not_available then
+      if clock_timestamp() > c_until then
+        raise;
+      end if;
+    end;
+    perform pg_sleep(0.05);
+  end loop;
+  perform set_config('lock_timeout', c_lock_timeout, true);
 exception when lock_not_available then
-  raise exception 'the installation cannot replace the view async.caller while an open transaction uses it'
+  raise exception 'the installation cannot replace % while an open transaction uses it', v_name
     using errcode = 'lock_not_available',
       hint = 'Run it again when the transactions that pg_stat_activity shows (xact_start) have ended. '
-        'To wait for longer, set lock_timeout in its session; pushes then wait, too.';
+        'To wait for longer, set lock_timeout in its session. Nothing was changed.';
 end
-$locks$;
-
+$lock$;
 -- Prerequisites of the views of administrators.
 do $guard$
 begin

@@ -13,7 +13,7 @@ choose_runner() { # PROFILE
         runner=(cargo nextest run "${locked[@]}" --profile "$1" --no-tests=pass)
     else
         case $1 in
-            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip metrics:: --skip traces:: --skip judged:: --skip web:: --skip attacks:: --skip process:: --skip store_worker:: --skip conformance::targets_down:: --skip conformance::dead_hosts:: --skip conformance::sessions_at_targets:: --skip conformance::faults:: --skip conformance::answers:: --skip conformance::successors:: --skip conformance::leadership:: --skip conformance::receipts:: --skip conformance::schedules:: --skip conformance::results:: --skip conformance::paused:: --skip conformance::ended_by:: --skip conformance::own_tasks:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts:: --skip connections::poolers::) ;;
+            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip upgrades:: --skip metrics:: --skip traces:: --skip judged:: --skip web:: --skip attacks:: --skip process:: --skip store_worker:: --skip conformance::targets_down:: --skip conformance::dead_hosts:: --skip conformance::sessions_at_targets:: --skip conformance::faults:: --skip conformance::answers:: --skip conformance::successors:: --skip conformance::leadership:: --skip conformance::receipts:: --skip conformance::schedules:: --skip conformance::results:: --skip conformance::paused:: --skip conformance::ended_by:: --skip conformance::own_tasks:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts:: --skip connections::poolers::) ;;
             model) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged:: --skip judged::mutants:: --test-threads=6) ;;
             connections) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- connections:: --test-threads=6) ;;
             filtered) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip traces:: --skip cuts:: --skip fuzz:: --skip holds::) ;;
@@ -25,8 +25,9 @@ choose_runner() { # PROFILE
             sql-engine) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- ::sql:: --skip chaos:: --skip holds:: --test-threads=6) ;;
             sql-mutants) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged::mutants:: --test-threads=4) ;;
             simulation) runner=(cargo test "${locked[@]}" -p pgasync-core -- simulation::) ;;
-            matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip metrics:: --skip traces:: --skip web::) ;;
+            matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip upgrades:: --skip metrics:: --skip traces:: --skip web::) ;;
             fuzz) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- fuzz:: --test-threads=2 --nocapture) ;;
+            upgrades) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- upgrades:: --test-threads=3) ;;
             chaos-long) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- chaos::long_run:: --test-threads=2) ;;
             chaos) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- chaos:: between_engines:: --skip chaos::long_run:: --test-threads=4) ;;
             cuts | holds) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- "$1::" --test-threads=4) ;;
@@ -64,7 +65,7 @@ dev_reference() {
     PGASYNC_REFERENCE=write dev_test the_reference_is_that_of_the_catalog
 }
 
-check_parts="style layers package book deny test outages attacks counted metrics web fuzz sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts deploy languages matrix"
+check_parts="style layers package book deny test outages attacks counted metrics web fuzz sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts upgrades deploy languages matrix"
 
 # dev_check [PART...]: all parts, or the ones named.
 dev_check() {
@@ -99,6 +100,7 @@ dev_check() {
                 cuts) check_cuts ;;
                 holds) check_holds ;;
                 hosts) check_hosts ;;
+                upgrades) check_upgrades ;;
                 deploy) check_deploy ;;
                 languages) check_languages ;;
                 matrix) check_matrix ;;
@@ -253,6 +255,25 @@ check_holds() {
     build_tests
     choose_runner holds
     PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
+}
+
+# On 11, 15 and 18, or the majors of PGASYNC_MAJORS. pg_dump reads servers of its own major and of older ones, so the
+# dumps are compared on the default major only.
+check_upgrades() {
+    local major
+    build_tests
+    for major in ${PGASYNC_MAJORS:-11 15 18}; do
+        say "check: upgrades on $major"
+        choose_runner upgrades
+        if [ "$major" != "$(default_major)" ]; then
+            if [ "${runner[1]}" = nextest ]; then
+                runner+=(-E "not test(/^upgrades::dumps::/)")
+            else
+                runner+=(--skip upgrades::dumps::)
+            fi
+        fi
+        PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$major" "${runner[@]}"
+    done
 }
 
 # A sample of the cases, or all with PGASYNC_CUTS=all.

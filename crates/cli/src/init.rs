@@ -13,7 +13,10 @@ pub(crate) async fn run(server: &ServerArgs, part: PartName) -> Result<Exit, Fai
         return Err(server.not_owned(&installed));
     }
     let session = server.connect().await?;
-    install(&session, part.into()).await.map_err(|error| Failure::new(Exit::Negative, error.to_string()))?;
+    install(&session, part.into()).await.map_err(|error| {
+        let exit = if error.is_of_newer_schema() { Exit::Schema } else { Exit::Negative };
+        Failure::new(exit, error.to_string())
+    })?;
     let here = server.settings.describe();
     crate::print::write(&format!("pgasync {} is installed in {}\n", env!("CARGO_PKG_VERSION"), visible::line(&here)))?;
     Ok(Exit::Done)

@@ -22,7 +22,13 @@ pub(crate) struct MigrateArgs {
     output: OutputArgs,
 }
 
-const APPLIED: &str = "select m.migration from async.migration m";
+const APPLIED: &str = "select m.migration from async.migration m order by m.migration";
+
+/// Whether the schema is that of the library with the same names.
+const IS_OF_LIBRARY: &str = "select pg_catalog.to_regclass('async.migration') is null";
+
+/// The migrations whose tables the conversion makes of those of the library.
+const TAKEN_OVER: [&str; 2] = ["0001_client", "0001_server"];
 
 pub(crate) async fn run(arguments: &MigrateArgs) -> Result<Exit, Failure> {
     let server = arguments.server.open()?;
@@ -52,8 +58,20 @@ pub(crate) async fn run(arguments: &MigrateArgs) -> Result<Exit, Failure> {
 /// The migrations that the database does not have, in their order.
 async fn plan(server: &Server, part: PartName) -> Result<Listing, Failure> {
     let session = server.connect().await?;
-    let rows = session.query(APPLIED, &[]).await?;
-    let applied: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let is_of_library: bool = session.query_one(IS_OF_LIBRARY, &[]).await?.get(0);
+    let applied: Vec<String> = if is_of_library {
+        TAKEN_OVER.map(str::to_owned).to_vec()
+    } else {
+        session.query(APPLIED, &[]).await?.iter().map(|row| row.get(0)).collect()
+    };
+    let unknown = |name: &&String| !pgasync_sql::migrations().any(|migration| migration.name == name.as_str());
+    let newer: Vec<_> = applied.iter().filter(unknown).map(String::as_str).collect();
+    if !newer.is_empty() {
+        let text = format!("the schema async is newer than this program: it has the migrations {}", newer.join(", "));
+        return Err(
+            Failure::new(Exit::Schema, text).hint("use the program of the version of the schema, or a later one")
+        );
+    }
     let mut listing = Listing::new(
         "migrations",
         &[
@@ -62,6 +80,10 @@ async fn plan(server: &Server, part: PartName) -> Result<Listing, Failure> {
             Column::cut("statements", "what it does"),
         ],
     );
+    if is_of_library {
+        let what = "converts the schema of the library with the same names: tasks, targets, pools and settings stay";
+        listing.add(vec!["client".into(), "conversion".into(), what.into()]);
+    }
     for migration in pgasync_sql::migrations() {
         let is_wanted = part == PartName::All || migration.part == "client";
         if is_wanted && !applied.iter().any(|name| name == migration.name) {

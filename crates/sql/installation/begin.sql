@@ -16,21 +16,3 @@ begin
   end if;
 end
 $begin$;
-
--- What a push holds until the end of its transaction, first, so that the error is a clear one.
-do $locks$
-begin
-  if exists (
-    select from pg_class c
-    where c.oid = to_regclass('async.caller') and pg_has_role(c.relowner, 'usage')
-  ) then
-    lock table async.caller in access exclusive mode;
-  end if;
-exception when lock_not_available then
-  raise exception 'the installation cannot replace the view async.caller while an open transaction uses it'
-    using errcode = 'lock_not_available',
-      hint = 'Run it again when the transactions that pg_stat_activity shows (xact_start) have ended. '
-        'To wait for longer, set lock_timeout in its session; pushes then wait, too.';
-end
-$locks$;
-

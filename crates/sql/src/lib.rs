@@ -13,6 +13,7 @@
 //! ```
 
 mod assemble;
+mod conversion;
 mod fingerprint;
 #[cfg(test)]
 mod hints;

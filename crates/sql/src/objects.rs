@@ -4,7 +4,7 @@
 /// One installable part.
 pub(crate) struct Part {
     pub(crate) title: &'static str,
-    /// Raises when a prerequisite is missing, and creates what the migrations need.
+    /// Raises when a prerequisite is missing.
     pub(crate) guard: &'static str,
     pub(crate) migrations: &'static [(&'static str, &'static str)],
     pub(crate) objects: &'static [(&'static str, &'static str)],
@@ -16,6 +16,8 @@ macro_rules! files {
         &[$(($name, include_str!(concat!("../", $folder, "/", $name, ".sql")))),*]
     };
 }
+
+pub(crate) use files;
 
 pub(crate) const CLIENT: Part = Part {
     title: "client and common part",

@@ -30,4 +30,5 @@ mod status;
 mod store_client;
 mod store_worker;
 mod traces;
+mod upgrades;
 mod web;

@@ -35,14 +35,5 @@ begin
       using errcode = 'insufficient_privilege',
             hint = 'Run this as the owner of the schema async';
   end if;
-  if to_regclass('async.client_control') is not null and to_regclass('async.migration') is null then
-    raise exception 'the schema async holds another library''s tables'
-      using errcode = 'object_not_in_prerequisite_state',
-            hint = 'Rename it (alter schema async rename to async_before), install, then copy what is to be kept';
-  end if;
-  create table if not exists async.migration (
-    migration text primary key,
-    applied timestamptz not null default clock_timestamp()
-  );
 end
 $guard$;

@@ -1,20 +1,11 @@
 //! The upgrade of a released schema while its engine runs tasks.
 
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pgasync_tests::{Cluster, Database, Engine, Outcome, SqlEngine, Target};
 
-/// The files that `pgasync sql` printed in a release, in one text: the release whose last migration
-/// has this number.
-fn released(migration: &str) -> String {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("released").join(format!("{migration}.sql.gz"));
-    let output = Command::new("gzip").arg("-dc").arg(&file).output().expect("gzip is a program");
-    assert!(output.status.success(), "{}: {output:?}", file.display());
-    String::from_utf8(output.stdout).expect("SQL is UTF-8")
-}
+use crate::upgrades::released::released;
 
 /// The engine of the release continues with the memory that it has, records what it runs, and ends.
 async fn tasks_that_run_while_the_schema_is_replaced_keep_their_results<E: Engine>() {

@@ -1,8 +1,8 @@
 -- Purpose: runs a query with one text column on the server, which commits it on its own. Clients
 --   may not execute it, only the calls that use it. in_query must be built with format and %L only.
 -- Returns: the values of the column.
--- Raises: PA002 when no server is set, PA003 when the server cannot be reached, and the errors that
---   the query raises on the server.
+-- Raises: PA002 when no server is set, PA003 when the server cannot be reached, PA005 when it does not
+--   have what the query calls, and the errors that the query raises on the server.
 -- Locks: none on this database.
 create or replace function async.forward(in_query text) returns setof text
 language plpgsql security definer
@@ -22,5 +22,12 @@ exception
     -- dblink lets only a superuser connect without a password.
     raise exception 'the pgasync server cannot be reached: %', sqlerrm
       using errcode = 'PA003', hint = 'An administrator names a password in async.server(...), and lets the server ask for it.';
+  when undefined_function or undefined_table or undefined_object then
+    -- An object of a user, which a trigger on the server misses, has another name.
+    if strpos(sqlerrm, 'async.') = 0 then
+      raise;
+    end if;
+    raise exception 'the pgasync server is older than this client database: %', sqlerrm
+      using errcode = 'PA005', hint = 'The owner of the server upgrades it. Nothing was changed.';
 end
 $function$;

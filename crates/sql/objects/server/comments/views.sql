@@ -1,5 +1,34 @@
--- The views of the server part. A column of a table has the same comment in its views (see the end
--- of this file).
+-- The views of the server part. A column of a table has the same comment in its views (see
+-- below).
+
+-- A column of a view gets the comment of the column with the same name in the table. The comments below
+-- replace those of columns that mean something else.
+do $copy$
+declare
+  v_column record;
+begin
+  for v_column in
+    select v.oid::regclass as view, a.attname, d.description
+    from (
+      values ('v_task', 'task'), ('v_my_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
+        ('v_running_task', 'task'), ('v_dead_task', 'task'), ('v_target', 'target'),
+        ('v_schedule', 'schedule')
+    ) as p(view_name, table_name)
+    join pg_catalog.pg_class v on v.oid = ('async.' || p.view_name)::regclass
+    join pg_catalog.pg_class t on t.oid = ('async.' || p.table_name)::regclass
+    join pg_catalog.pg_attribute a on a.attrelid = v.oid and a.attnum > 0
+    join pg_catalog.pg_attribute o on o.attrelid = t.oid and o.attname = a.attname and o.attnum > 0
+    join pg_catalog.pg_description d
+      on d.objoid = t.oid and d.objsubid = o.attnum and d.classoid = 'pg_catalog.pg_class'::regclass
+    where pg_catalog.col_description(v.oid, a.attnum) is distinct from d.description
+    order by p.view_name, a.attnum
+  loop
+    execute pg_catalog.format(
+      'comment on column %s.%I is %L', v_column.view, v_column.attname, v_column.description);
+  end loop;
+end
+$copy$;
+
 comment on view async.v_task is
   'Every task, with its phase, how long it waited and how long it ran.';
 comment on column async.v_task.phase is 'READY, RUNNING, YIELDED or FINISHED.';
@@ -190,31 +219,3 @@ comment on column async.v_lost_session.pid is 'The process id of its backend at 
 comment on column async.v_lost_session.epoch is 'The epoch of the leader that opened it.';
 comment on column async.v_lost_session.since is 'Since when it cannot be ended.';
 comment on column async.v_lost_session.error is 'The error of the last attempt, without passwords.';
-
--- A column of a view without a comment gets the comment of the column with the same name in the
--- table.
-do $copy$
-declare
-  v_column record;
-begin
-  for v_column in
-    select v.oid::regclass as view, a.attname, d.description
-    from (
-      values ('v_task', 'task'), ('v_my_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
-        ('v_running_task', 'task'), ('v_dead_task', 'task'), ('v_target', 'target'),
-        ('v_schedule', 'schedule')
-    ) as p(view_name, table_name)
-    join pg_catalog.pg_class v on v.oid = ('async.' || p.view_name)::regclass
-    join pg_catalog.pg_class t on t.oid = ('async.' || p.table_name)::regclass
-    join pg_catalog.pg_attribute a on a.attrelid = v.oid and a.attnum > 0
-    join pg_catalog.pg_attribute o on o.attrelid = t.oid and o.attname = a.attname and o.attnum > 0
-    join pg_catalog.pg_description d
-      on d.objoid = t.oid and d.objsubid = o.attnum and d.classoid = 'pg_catalog.pg_class'::regclass
-    where pg_catalog.col_description(v.oid, a.attnum) is null
-    order by p.view_name, a.attnum
-  loop
-    execute pg_catalog.format(
-      'comment on column %s.%I is %L', v_column.view, v_column.attname, v_column.description);
-  end loop;
-end
-$copy$;

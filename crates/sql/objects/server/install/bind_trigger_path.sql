@@ -46,5 +46,15 @@ begin
       (select string_agg(quote_ident(s.name), ', ' order by s.position)
         from unnest(v_path || '{pg_temp}') with ordinality as s(name, position)));
   end loop;
+
+  -- During an upgrade the function of an earlier version has bound what that version bound.
+  for v_function in
+    select p.oid::regprocedure from pg_proc p
+    where p.pronamespace = 'async'::regnamespace and p.proname = 'push_tasks'
+      and not 'search_path=pg_catalog, pg_temp' = any (p.proconfig)
+    order by p.oid
+  loop
+    execute format('alter function %s set search_path = pg_catalog, pg_temp', v_function);
+  end loop;
 end
 $function$;

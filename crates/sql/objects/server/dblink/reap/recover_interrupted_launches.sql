@@ -2,11 +2,13 @@
 --   others stay claimed.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: none.
+-- Locks: none. It waits for async.task as long as another session locks the table: that lock may be the
+--   reason of the interruption, and an error here would end main() and lose what it runs.
 create or replace function async.recover_interrupted_launches()
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set lock_timeout = 0
 as $function$
 declare
   v_worker record;
