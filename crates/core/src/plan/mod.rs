@@ -20,16 +20,18 @@
 //! assert_eq!(head.position.task, TaskId(2));
 //! ```
 
+mod budget;
 pub(crate) mod lane;
 mod order;
 mod wanting;
 mod window;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::names::{PoolName, Priority, TargetName, TaskId};
+use budget::Budget;
 use lane::{Head, Lane, LaneKind, QueuePosition};
-use order::{LaneNumber, Order, Pool};
+use order::{LaneNumber, Order, Pool, Target};
 use wanting::Wanting;
 use window::{Reading, Window};
 
@@ -43,14 +45,6 @@ const WINDOW_GROWTH_MAX: usize = 48;
 /// The lanes of a target that are looked at for a task for one of its sessions. So the cost of a choice
 /// does not grow with the full pools of the target.
 const TARGET_LANES_MAX: usize = 32;
-
-/// About as many heads may be in memory, over all lanes: each takes about a hundred bytes. Half of them are
-/// divided among the lanes equally, but no lane has fewer than [`WINDOW_HEADS_DEFAULT`]. The windows of
-/// lanes whose tasks are taken grow into the rest.
-const HEADS_MAX: usize = 1 << 15;
-
-/// A refill takes at most one in so many of the heads that are left.
-const GROWTH_SHARE: usize = 16;
 
 /// A read of heads that a window needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,33 +88,11 @@ pub struct Plan {
     /// The lanes of each target.
     targets: BTreeMap<TargetName, Target>,
     order: Order,
-    /// Heads in all windows.
-    held: usize,
+    budget: Budget,
     /// Refills under way.
     refilling: usize,
     wanting: Wanting,
     last_number: LaneNumber,
-}
-
-#[derive(Debug, Default)]
-struct Target {
-    shut: bool,
-    /// No task for it starts: neither a query, nor one that clients pull.
-    paused: bool,
-    lanes: BTreeSet<LaneNumber>,
-    /// Those lanes of them that may run queries, by the position of their first task.
-    order: BTreeSet<(QueuePosition, LaneNumber)>,
-}
-
-impl Target {
-    /// Moves a lane from one position to another.
-    fn replace(&mut self, lane: LaneNumber, before: Option<QueuePosition>, after: Option<QueuePosition>) {
-        if let Some(before) = before {
-            let was_listed = self.order.remove(&(before, lane));
-            debug_assert!(was_listed, "lane {lane} is not where its window says");
-        }
-        self.order.extend(after.map(|after| (after, lane)));
-    }
 }
 
 /// The choice of the next task.
@@ -267,8 +239,7 @@ impl Plan {
     /// one that has waited longest.
     pub fn refills(&mut self, lanes_max: usize) -> Vec<Refill> {
         let mut asked = Vec::new();
-        let heads_fair = (HEADS_MAX / 2 / self.lanes.len().max(1)).max(WINDOW_HEADS_DEFAULT);
-        let mut left = HEADS_MAX.saturating_sub(self.held);
+        let mut share = self.budget.share(self.lanes.len());
         let first = self.order.run.first().map(|(_, number)| *number);
         while self.refilling < lanes_max
             && let Some(number) = self.wanting.take(first.filter(|_| asked.is_empty()))
@@ -278,8 +249,7 @@ impl Plan {
             {
                 self.refilling += 1;
                 let heads = self.pools.get(&window.lane.pool).map_or(WINDOW_HEADS_DEFAULT, |pool| pool.window_heads);
-                let heads = heads.min(heads_fair.max(window.next_size(left / GROWTH_SHARE)));
-                left = left.saturating_sub(heads.saturating_sub(window.len()));
+                let heads = share.take(window.len(), window.wanted(), heads);
                 let (after, heads_max) = match reading {
                     Reading::Front => (None, heads),
                     Reading::After(bound) => (Some(bound), heads.saturating_sub(window.len()).max(heads.div_ceil(2))),
@@ -419,8 +389,9 @@ impl Plan {
     /// The number of heads in memory.
     #[must_use]
     pub fn heads(&self) -> usize {
-        debug_assert_eq!(self.held, self.lanes.values().map(Window::len).sum::<usize>(), "a head was not counted");
-        self.held
+        let held = self.budget.held();
+        debug_assert_eq!(held, self.lanes.values().map(Window::len).sum::<usize>(), "a head was not counted");
+        held
     }
 
     /// The lanes that may have a waiting task.
@@ -462,7 +433,7 @@ impl Plan {
         let position = if closed || window.resting { None } else { window.position() };
         let old = std::mem::replace(&mut window.listed, position);
         let held = window.len();
-        self.held = self.held + held - std::mem::replace(&mut window.counted, held);
+        self.budget.replace(std::mem::replace(&mut window.counted, held), held);
         let (kind, empty) = (window.lane.kind, window.is_done());
         if kind == LaneKind::Run
             && old != position
@@ -485,7 +456,7 @@ impl Plan {
             debug_assert!(false, "lane {number} is not known");
             return;
         };
-        self.held -= window.counted;
+        self.budget.replace(window.counted, 0);
         self.numbers.remove(&window.lane);
         self.wanting.remove(number);
         let pool = self.pools.get_mut(&window.lane.pool);

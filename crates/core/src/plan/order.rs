@@ -1,4 +1,4 @@
-//! The order of the lanes, within a pool and over all pools.
+//! The order of the lanes: of a pool, of a target, and over all pools.
 
 use std::collections::BTreeSet;
 
@@ -98,6 +98,28 @@ impl Pool {
                 all.of_mut(kind).insert(*first);
             }
         }
+    }
+}
+
+/// The lanes of one target.
+#[derive(Debug, Default)]
+pub(super) struct Target {
+    pub(super) shut: bool,
+    /// No task for it starts: neither a query, nor one that clients pull.
+    pub(super) paused: bool,
+    pub(super) lanes: BTreeSet<LaneNumber>,
+    /// Those lanes of them that may run queries, by the position of their first task.
+    pub(super) order: BTreeSet<(QueuePosition, LaneNumber)>,
+}
+
+impl Target {
+    /// Moves a lane from one position to another.
+    pub(super) fn replace(&mut self, lane: LaneNumber, before: Option<QueuePosition>, after: Option<QueuePosition>) {
+        if let Some(before) = before {
+            let was_listed = self.order.remove(&(before, lane));
+            debug_assert!(was_listed, "lane {lane} is not where its window says");
+        }
+        self.order.extend(after.map(|after| (after, lane)));
     }
 }
 

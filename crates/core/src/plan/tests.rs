@@ -1,5 +1,6 @@
 //! The plan asks for heads as often as it needs them, and counts what it has in memory.
 
+use super::budget::HEADS_MAX;
 use super::*;
 use crate::names::{Priority, Run};
 use crate::task::TaskOptions;

@@ -198,12 +198,11 @@ impl Window {
         self.entries.iter().map(|entry| &entry.head)
     }
 
-    /// How many entries it should have after the next refill: as many as after the last one, or twice as
-    /// many if half of those were taken. But at most `left` more than it has.
-    pub(super) fn next_size(&self, left: usize) -> usize {
+    /// How many entries it should have after the next refill, by its use: as many as after the last one, or
+    /// twice as many if half of those were taken.
+    pub(super) fn wanted(&self) -> usize {
         let taken = self.entries.len() <= self.full / 2;
-        let wanted = if taken { self.full * 2 } else { self.full };
-        wanted.min(self.entries.len() + left)
+        if taken { self.full * 2 } else { self.full }
     }
 
     /// The number of heads in memory.
