@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::claims_ahead::AheadLimits;
+use super::claims_ahead::{AheadLimits, Lack};
+use super::room::Room;
 use super::scheduler::Scheduler;
 use super::timers::Timer;
 use super::tracked::{Marked, TaskSession, Tracked, Write, rests_in};
@@ -12,6 +13,9 @@ use crate::plan::lane::{Head, Lane, LaneKind, QueuePosition};
 use crate::task::TaskOptions;
 use crate::task::event::Event;
 use crate::task::row::{LaunchState, Row};
+
+/// How many lanes and tasks are looked at for each claim ahead.
+const LOOKS_PER_TASK: u32 = 8;
 
 impl Scheduler {
     pub(super) fn refilled(&mut self, lane: &Lane, mut heads: Vec<Head>, more: bool) {
@@ -68,7 +72,7 @@ impl Scheduler {
             let task = head.position.task;
             self.plan.remove(&lane, task);
             if !ahead {
-                self.reserve(lane, &head, false);
+                self.reserve(lane, &head, None);
             } else if self.tracked.known(task).is_some_and(Tracked::is_unlaunched_claim) {
                 self.enqueue(task);
             } else {
@@ -106,12 +110,14 @@ impl Scheduler {
     }
 
     /// Claims a task whose turn has come or will come soon, or offers it to the clients that pull.
-    fn reserve(&mut self, lane: Lane, head: &Head, ahead: bool) {
+    fn reserve(&mut self, lane: Lane, head: &Head, ahead: Option<Lack>) {
         let (now, default_timeout) = (self.cx.now(), self.cx.settings().timeout(&lane.target));
-        let (event, session) = match lane.kind {
-            LaneKind::Pull => (Event::Offer { default_timeout }, TaskSession::NotNeeded),
-            LaneKind::Run if ahead => (Event::Claim { default_timeout }, TaskSession::Later { since: now.monotonic }),
-            LaneKind::Run => (Event::Claim { default_timeout }, TaskSession::Wanted),
+        let (event, session) = match (lane.kind, ahead) {
+            (LaneKind::Pull, _) => (Event::Offer { default_timeout }, TaskSession::NotNeeded),
+            (LaneKind::Run, Some(lack)) => {
+                (Event::Claim { default_timeout }, TaskSession::Later { since: now.monotonic, lack })
+            }
+            (LaneKind::Run, None) => (Event::Claim { default_timeout }, TaskSession::Wanted),
         };
         let task = head.position.task;
         let Some(write) = Write::of(&head.task(), event, now) else {
@@ -126,46 +132,86 @@ impl Scheduler {
         self.send_write(task);
     }
 
-    /// Claims and marks ahead for pools that are full of short tasks, so that each task can be sent
-    /// as soon as a slot is free.
+    /// Claims and marks short tasks ahead, so that each can be sent as soon as there is a slot and a
+    /// worker for it.
     fn claim_and_mark_ahead(&mut self) {
         for pool in self.claims_ahead.take_reviews() {
-            // Only slots in which queries run come free by themselves.
-            let taken = self.tracked.occupancy().of(&pool);
-            let slots = (taken.slots - taken.resting).min(self.cx.settings().workers);
-            let Some(mut limits) = self.claims_ahead.limits(&pool, slots, self.cx.tuning()) else { continue };
-            let settings = self.cx.settings();
-            if settings.spacings.contains_key(&pool) || settings.paused_pools.contains(&pool) {
-                // A task is claimed when the time of its start has come.
-                limits = AheadLimits { claims: 0, marks: 0 };
-            }
-            let surplus = self.claims_ahead.claims(&pool).saturating_sub(limits.claims);
-            if surplus > 0 && !self.tracked.slot_free(&pool, &self.cx) {
-                self.give_back_all(self.tracked.last_ahead(&pool, surplus));
-            }
-            if !self.launches() {
-                continue;
-            }
-            while self.claims_ahead.claims(&pool) < limits.claims
-                && let Some((lane, head)) = self.plan.claim_ahead(&pool)
-            {
-                self.reserve(lane, &head, true);
-            }
-            self.mark_ahead(&pool, limits.marks);
+            self.claim_ahead_for_slots(&pool);
+        }
+        if !self.tracked.worker_free(&self.cx) && self.claims_ahead.take_review_of_workers() {
+            self.claim_ahead_for_workers();
         }
     }
 
-    /// Marks the launches of the first tasks that are claimed ahead.
-    fn mark_ahead(&mut self, pool: &PoolName, marks_max: u32) {
-        while let Some(position) = self.claims_ahead.first_unmarked(pool, marks_max) {
-            let Some(tracked) = self.tracked.known(position.task) else { return };
-            // A receipt is noted with the session that may write it.
-            if tracked.task().options.receipt || !self.tracked.fits_text(tracked.text_bytes, &self.cx) {
-                return;
-            }
-            self.update(position.task, |tracked| tracked.set_marked(Marked::Requested));
-            self.tracked.mark(position.task, None, &mut self.cx);
+    /// Claims and marks ahead for the slots of a full pool.
+    fn claim_ahead_for_slots(&mut self, pool: &PoolName) {
+        // Only slots in which queries run come free by themselves.
+        let taken = self.tracked.occupancy().of(pool);
+        let slots = (taken.slots - taken.resting).min(self.cx.settings().workers);
+        let Some(mut limits) = self.claims_ahead.limits(pool, slots, self.cx.tuning()) else { return };
+        let settings = self.cx.settings();
+        if settings.spacings.contains_key(pool) || settings.paused_pools.contains(pool) {
+            // A task is claimed when the time of its start has come.
+            limits = AheadLimits::NONE;
         }
+        let is_full = !self.tracked.slot_free(pool, &self.cx);
+        let surplus = self.claims_ahead.claims(pool).saturating_sub(limits.claims);
+        if surplus > 0 && limits.returns && is_full {
+            self.give_back_all(self.tracked.last_ahead(Some(pool), surplus));
+        }
+        if !self.launches() {
+            return;
+        }
+        while is_full
+            && self.claims_ahead.claims(pool) < limits.claims
+            && let Some((lane, head)) = self.plan.claim_ahead(pool)
+        {
+            self.reserve(lane, &head, Some(Lack::Slot));
+        }
+        while let Some(position) = self.claims_ahead.first_unmarked(pool, limits.marks)
+            && self.mark_ahead(position)
+        {}
+    }
+
+    /// Claims and marks ahead for busy workers: the next tasks in the order of the whole queue.
+    fn claim_ahead_for_workers(&mut self) {
+        let workers = self.tracked.occupancy().workers();
+        let Some(limits) = self.claims_ahead.limits_for_workers(workers, self.cx.tuning()) else { return };
+        let surplus = self.claims_ahead.claims_for_workers().saturating_sub(limits.claims);
+        if surplus > 0 && limits.returns {
+            self.give_back_all(self.tracked.last_ahead(None, surplus));
+        }
+        if !self.launches() {
+            return;
+        }
+        let missing = self.claims_ahead.missing_for_workers(limits);
+        if missing > 0 {
+            // Most lanes that are looked at in vain are those of tasks that are claimed already.
+            let looks_max = self.claims_ahead.claims_for_workers() + LOOKS_PER_TASK * missing;
+            let mut room = Room::new(limits.claims / workers.max(1));
+            let may_claim = |lane| room.takes(lane, &self.cx, &self.claims_ahead, &self.sessions);
+            let found = self.plan.next_unclaimed(size(missing), size(looks_max), may_claim);
+            self.claims_ahead.looked(missing, found.len());
+            let found = self.plan.claim_all_ahead(found);
+            for (lane, head) in found {
+                self.reserve(lane, &head, Some(Lack::Worker));
+            }
+        }
+        while let Some(position) = self.claims_ahead.first_unmarked_for_workers(limits.marks)
+            && self.mark_ahead(position)
+        {}
+    }
+
+    /// Marks the launch of a task that is claimed ahead; returns whether it may be marked.
+    fn mark_ahead(&mut self, position: QueuePosition) -> bool {
+        let Some(tracked) = self.tracked.known(position.task) else { return false };
+        // A receipt is noted with the session that may write it.
+        if tracked.task().options.receipt || !self.tracked.fits_text(tracked.text_bytes, &self.cx) {
+            return false;
+        }
+        self.update(position.task, |tracked| tracked.set_marked(Marked::Requested));
+        self.tracked.mark(position.task, None, &mut self.cx);
+        true
     }
 
     pub(super) fn give_back_all(&mut self, tasks: Vec<TaskId>) {
@@ -178,16 +224,16 @@ impl Scheduler {
     pub(super) fn give_back(&mut self, task: TaskId) {
         let Some(tracked) = self.tracked.known(task) else { return };
         let (lane, position) = (tracked.lane.clone(), tracked.position);
-        let was_ahead = matches!(tracked.session(), TaskSession::Later { .. });
+        let ahead = if let TaskSession::Later { lack, .. } = tracked.session() { Some(*lack) } else { None };
         let default_timeout = self.cx.settings().timeout(&lane.target);
         let Some(write) = Write::known(tracked.task(), Event::GiveBack { default_timeout }, self.cx.now()) else {
             return;
         };
         self.sessions.dequeue(&lane.target, position);
         self.begin_write(task, None, write);
-        if was_ahead {
+        if let Some(lack) = ahead {
             self.plan.remove(&lane, task);
-            self.claims_ahead.slow_down(&lane.pool, self.cx.tuning());
+            self.claims_ahead.slow_down(&lane.pool, lack, self.cx.tuning());
         }
         self.plan.recall(&lane, position);
     }
@@ -259,6 +305,10 @@ impl Scheduler {
             self.cx.at(self.cx.monotonic() + self.cx.tuning().offer_rest, Timer::Rested(lane));
         }
     }
+}
+
+fn size(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 fn position(choice: &Choice<'_>) -> Option<QueuePosition> {

@@ -1,21 +1,41 @@
-//! Claims ahead: tasks of pools that are full of short tasks are claimed, and their launches
-//! marked, before a slot is free, so that the slot does not wait for the store.
+//! Claims ahead: while tasks are short, the next ones are claimed, and their launches marked, before
+//! there is a slot of their pool or a worker for them, so that it does not wait for the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::settings::Tuning;
-use crate::names::PoolName;
+use crate::names::{PoolName, TargetName};
 use crate::plan::lane::QueuePosition;
 use crate::time::{MonotonicTime, Span};
 
-/// The claims ahead of each pool, and how quickly its slots come free.
-///
-/// Invariant: `marks + unmarked.len() <= claims`; the rest are claims whose write is under way.
+/// Claims ahead are given back when a query takes so many times as long as a short task may.
+const RETURNED_IF_LONGER: i64 = 4;
+
+/// The claims ahead for slots of full pools and for workers, and how quickly those become free.
 #[derive(Debug, Default)]
 pub(super) struct ClaimsAhead {
-    pools: BTreeMap<PoolName, PoolAhead>,
+    pools: BTreeMap<PoolName, Queue>,
+    workers: Queue,
+    /// The claims for workers, by pool and by target.
+    for_workers_by_pool: BTreeMap<PoolName, u32>,
+    for_workers_by_target: BTreeMap<TargetName, u32>,
     /// Pools whose number of claims ahead may have to change.
     reviews: BTreeSet<PoolName>,
+    /// The number of claims for workers may have to change.
+    reviews_workers: bool,
+    /// The last look at the whole queue found fewer tasks than were missing.
+    found_too_few: bool,
+    /// Queries that ended since that look.
+    ends_since_look: u32,
+}
+
+/// What a task that is claimed ahead of its turn waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// Its pool was full when it was claimed.
+    Slot,
+    /// Its pool had a free slot, and all workers were busy.
+    Worker,
 }
 
 /// Whether a task is claimed ahead of its turn, and how far that has come.
@@ -24,16 +44,18 @@ pub(super) enum Ahead {
     /// The task is not claimed ahead.
     No,
     /// The claim is being written.
-    Claiming,
+    Claiming(Lack),
     /// The task is claimed, and its launch is not marked.
-    Unmarked,
+    Unmarked(Lack),
     /// The launch is marked, or about to be.
-    Marked,
+    Marked(Lack),
 }
 
-/// The claims ahead of one pool.
+/// The claims ahead for the slots of one pool, or for the workers.
+///
+/// Invariant: `marks + unmarked.len() <= claims`; the rest are claims whose write is under way.
 #[derive(Debug, Default)]
-struct PoolAhead {
+struct Queue {
     /// How long a query takes: a moving average; `None` before the first query.
     query_average: Option<Span>,
     /// How long a slot takes from one end to the next, with everything between; `None` until the
@@ -51,17 +73,37 @@ struct PoolAhead {
     unmarked: BTreeSet<QueuePosition>,
 }
 
-/// How many tasks of a pool may be claimed, and how many launches marked, ahead.
+/// How many tasks may be claimed, and how many launches marked, ahead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AheadLimits {
     pub(super) claims: u32,
     pub(super) marks: u32,
+    /// Claims ahead over the limit are given back at once. Otherwise those are that grow too old: a
+    /// short pause makes all running queries long, and a claim costs less than a claim that is given back
+    /// and repeated.
+    pub(super) returns: bool,
+}
+
+impl AheadLimits {
+    /// Nothing is claimed ahead.
+    pub(super) const NONE: Self = Self { claims: 0, marks: 0, returns: true };
+}
+
+impl Ahead {
+    /// What the task waits for, if it is claimed ahead.
+    const fn lack(self) -> Option<Lack> {
+        match self {
+            Self::No => None,
+            Self::Claiming(lack) | Self::Unmarked(lack) | Self::Marked(lack) => Some(lack),
+        }
+    }
 }
 
 impl ClaimsAhead {
-    /// The number of claims ahead of this pool may have to change.
+    /// The number of claims ahead of this pool, or for workers, may have to change.
     pub(super) fn review(&mut self, pool: PoolName) {
         self.reviews.insert(pool);
+        self.reviews_workers = true;
     }
 
     /// The pools that are due for a review.
@@ -69,75 +111,168 @@ impl ClaimsAhead {
         std::mem::take(&mut self.reviews)
     }
 
+    /// Whether the claims for workers are due for a review.
+    pub(super) const fn take_review_of_workers(&mut self) -> bool {
+        std::mem::replace(&mut self.reviews_workers, false)
+    }
+
     /// The limits of a pool in which queries run in so many slots; `None` before a query has ended.
     pub(super) fn limits(&self, pool: &PoolName, slots: u32, tuning: &Tuning) -> Option<AheadLimits> {
-        let state = self.pools.get(pool)?;
-        let average = state.query_average?;
-        Some(AheadLimits {
-            claims: slots.saturating_mul(tuning.ahead_per_slot(average, state.slot_cycle)),
-            marks: slots.saturating_mul(tuning.marked_per_slot(average)),
-        })
+        self.pools.get(pool)?.limits(slots, tuning)
     }
 
-    /// Tasks of the pool that are claimed ahead, or about to be.
+    /// The limits for so many busy workers; `None` before a query has ended.
+    pub(super) fn limits_for_workers(&self, workers: u32, tuning: &Tuning) -> Option<AheadLimits> {
+        self.workers.limits(workers, tuning)
+    }
+
+    /// Tasks of the pool that are claimed ahead for its slots, or about to be.
     pub(super) fn claims(&self, pool: &PoolName) -> u32 {
-        self.pools.get(pool).map_or(0, |state| state.claims)
+        self.pools.get(pool).map_or(0, |queue| queue.claims)
     }
 
-    /// A task of the pool was claimed ahead so far, and is so far from now on. A pool whose number
-    /// of claims or of unmarked tasks changes is reviewed.
-    pub(super) fn replace(&mut self, pool: &PoolName, position: QueuePosition, (before, after): (Ahead, Ahead)) {
+    /// Tasks that are claimed ahead for workers, or about to be.
+    pub(super) const fn claims_for_workers(&self) -> u32 {
+        self.workers.claims
+    }
+
+    /// How many tasks to look for in the whole queue. Such a look costs more than one at a pool: it is for
+    /// an eighth of the claims at least, and follows one that found too few after as many ends.
+    pub(super) fn missing_for_workers(&self, limits: AheadLimits) -> u32 {
+        let (missing, some) = (limits.claims.saturating_sub(self.workers.claims), limits.claims.div_ceil(8));
+        let looks = missing >= some && (!self.found_too_few || self.ends_since_look >= some);
+        if looks { missing } else { 0 }
+    }
+
+    /// A look at the whole queue for so many tasks found so many.
+    pub(super) fn looked(&mut self, missing: u32, found: usize) {
+        self.found_too_few = usize::try_from(missing).is_ok_and(|missing| found < missing);
+        self.ends_since_look = 0;
+    }
+
+    /// Those of them that are in this pool.
+    pub(super) fn claims_for_workers_in(&self, pool: &PoolName) -> u32 {
+        self.for_workers_by_pool.get(pool).copied().unwrap_or(0)
+    }
+
+    /// Those of them whose target is this one.
+    pub(super) fn claims_for_workers_at(&self, target: &TargetName) -> u32 {
+        self.for_workers_by_target.get(target).copied().unwrap_or(0)
+    }
+
+    /// A task was claimed ahead so far, and is so far from now on. Where the number of claims or of
+    /// unmarked tasks changes, they are reviewed.
+    pub(super) fn replace(
+        &mut self,
+        (pool, target): (&PoolName, &TargetName),
+        position: QueuePosition,
+        (before, after): (Ahead, Ahead),
+    ) {
         if before == after {
             return;
         }
-        let state = self.pools.entry(pool.clone()).or_default();
-        debug_assert!(before == Ahead::No || state.claims > 0, "a claim ahead of {pool} ends that was not counted");
-        debug_assert!(before != Ahead::Marked || state.marks > 0, "a mark ahead of {pool} ends that was not counted");
-        state.claims = (state.claims + u32::from(after != Ahead::No)).saturating_sub(u32::from(before != Ahead::No));
-        state.marks =
-            (state.marks + u32::from(after == Ahead::Marked)).saturating_sub(u32::from(before == Ahead::Marked));
-        if before == Ahead::Unmarked {
-            state.unmarked.remove(&position);
-        }
-        if after == Ahead::Unmarked {
-            state.unmarked.insert(position);
-        }
-        debug_assert!(state.is_consistent(), "more tasks of {pool} are ahead than are claimed");
-        if after != Ahead::Marked {
-            self.reviews.insert(pool.clone());
+        let lack = before.lack().or(after.lack());
+        debug_assert!(after == Ahead::No || after.lack() == lack, "{position:?} waits for something else");
+        if lack == Some(Lack::Worker) {
+            self.workers.replace(position, (before, after));
+            let (was, is) = (before != Ahead::No, after != Ahead::No);
+            count(&mut self.for_workers_by_pool, pool, was, is);
+            count(&mut self.for_workers_by_target, target, was, is);
+            self.reviews_workers |= !matches!(after, Ahead::Marked(_));
+        } else {
+            self.pools.entry(pool.clone()).or_default().replace(position, (before, after));
+            if !matches!(after, Ahead::Marked(_)) {
+                self.reviews.insert(pool.clone());
+            }
         }
     }
 
-    /// The first task whose launch may be marked, if fewer than so many are.
+    /// The first task for a slot of the pool whose launch may be marked, if fewer than so many are.
     pub(super) fn first_unmarked(&self, pool: &PoolName, marks_max: u32) -> Option<QueuePosition> {
-        let state = self.pools.get(pool).filter(|state| state.marks < marks_max)?;
-        state.unmarked.first().copied()
+        self.pools.get(pool)?.first_unmarked(marks_max)
     }
 
-    /// A claim ahead grew too old: the tasks of the pool are not as short as they were.
-    pub(super) fn slow_down(&mut self, pool: &PoolName, tuning: &Tuning) {
-        let state = self.pools.entry(pool.clone()).or_default();
-        state.query_average = state.query_average.max(Some(tuning.ahead_age_max));
+    /// The first task for a worker whose launch may be marked, if fewer than so many are.
+    pub(super) fn first_unmarked_for_workers(&self, marks_max: u32) -> Option<QueuePosition> {
+        self.workers.first_unmarked(marks_max)
     }
 
-    /// A query of the pool ended; `slots` are taken.
-    pub(super) fn query_ended(&mut self, pool: &PoolName, took: Span, slots: u32, now: MonotonicTime, tuning: &Tuning) {
+    /// A claim ahead grew too old: tasks of the pool, or all tasks, are not as short as they were.
+    pub(super) fn slow_down(&mut self, pool: &PoolName, lack: Lack, tuning: &Tuning) {
+        let queue = match lack {
+            Lack::Slot => self.pools.entry(pool.clone()).or_default(),
+            Lack::Worker => &mut self.workers,
+        };
+        queue.query_average = queue.query_average.max(Some(tuning.ahead_age_max));
+    }
+
+    /// A query of the pool ended; so many of its slots, and so many workers, are taken.
+    pub(super) fn query_ended(
+        &mut self,
+        pool: &PoolName,
+        took: Span,
+        (slots, workers): (u32, u32),
+        now: MonotonicTime,
+        tuning: &Tuning,
+    ) {
         self.pools.entry(pool.clone()).or_default().query_ended(took, slots, now, tuning);
-        self.reviews.insert(pool.clone());
+        self.workers.query_ended(took, workers, now, tuning);
+        self.ends_since_look = self.ends_since_look.saturating_add(1);
+        self.review(pool.clone());
     }
 
     /// Forgets the pools without claims ahead that nothing else knows.
     pub(super) fn forget(&mut self, is_known: impl Fn(&PoolName) -> bool) {
-        self.pools.retain(|pool, state| state.claims > 0 || is_known(pool));
+        self.pools.retain(|pool, queue| queue.claims > 0 || is_known(pool));
     }
 
-    /// Names of pools in memory.
+    /// Names of pools and targets in memory.
     pub(super) fn names(&self) -> usize {
-        self.pools.len() + self.reviews.len()
+        self.pools.len() + self.reviews.len() + self.for_workers_by_pool.len() + self.for_workers_by_target.len()
     }
 }
 
-impl PoolAhead {
+/// Counts a claim under its name. A name without claims is forgotten.
+fn count<K: Ord + Clone>(counts: &mut BTreeMap<K, u32>, name: &K, was: bool, is: bool) {
+    if was == is {
+        return;
+    }
+    let claims = counts.entry(name.clone()).or_default();
+    debug_assert!(is || *claims > 0, "a claim ahead ends that was not counted");
+    *claims = if is { *claims + 1 } else { claims.saturating_sub(1) };
+    if *claims == 0 {
+        counts.remove(name);
+    }
+}
+
+impl Queue {
+    fn limits(&self, slots: u32, tuning: &Tuning) -> Option<AheadLimits> {
+        let average = self.query_average?;
+        Some(AheadLimits {
+            claims: slots.saturating_mul(tuning.ahead_per_slot(average, self.slot_cycle)),
+            marks: slots.saturating_mul(tuning.marked_per_slot(average)),
+            returns: average > tuning.ahead_task_max.times(RETURNED_IF_LONGER),
+        })
+    }
+
+    fn replace(&mut self, position: QueuePosition, (before, after): (Ahead, Ahead)) {
+        debug_assert!(before == Ahead::No || self.claims > 0, "a claim ahead ends that was not counted");
+        debug_assert!(!is_marked(before) || self.marks > 0, "a mark ahead ends that was not counted");
+        self.claims = (self.claims + u32::from(after != Ahead::No)).saturating_sub(u32::from(before != Ahead::No));
+        self.marks = (self.marks + u32::from(is_marked(after))).saturating_sub(u32::from(is_marked(before)));
+        if matches!(before, Ahead::Unmarked(_)) {
+            self.unmarked.remove(&position);
+        }
+        if matches!(after, Ahead::Unmarked(_)) {
+            self.unmarked.insert(position);
+        }
+        debug_assert!(self.is_consistent(), "more tasks are ahead than are claimed");
+    }
+
+    fn first_unmarked(&self, marks_max: u32) -> Option<QueuePosition> {
+        self.unmarked.first().filter(|_| self.marks < marks_max).copied()
+    }
+
     fn is_consistent(&self) -> bool {
         let marks = usize::try_from(self.marks).unwrap_or(usize::MAX);
         usize::try_from(self.claims).is_ok_and(|claims| marks + self.unmarked.len() <= claims)
@@ -164,6 +299,10 @@ impl PoolAhead {
             self.window_ends = 0;
         }
     }
+}
+
+const fn is_marked(ahead: Ahead) -> bool {
+    matches!(ahead, Ahead::Marked(_))
 }
 
 #[cfg(test)]

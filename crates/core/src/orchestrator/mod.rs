@@ -47,6 +47,7 @@ mod recording;
 mod requesting;
 mod requests;
 mod retries;
+mod room;
 mod scheduler;
 mod sessions;
 pub(crate) mod settings;

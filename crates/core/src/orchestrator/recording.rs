@@ -67,8 +67,8 @@ impl Scheduler {
             && let Some(launched) = tracked.launched
         {
             let (now, pool) = (self.cx.monotonic(), &tracked.lane.pool);
-            let slots = self.tracked.occupancy().of(pool).slots;
-            self.claims_ahead.query_ended(pool, now - launched, slots, now, self.cx.tuning());
+            let taken = (self.tracked.occupancy().of(pool).slots, self.tracked.occupancy().workers());
+            self.claims_ahead.query_ended(pool, now - launched, taken, now, self.cx.tuning());
         }
         self.end_query(task, outcome);
     }

@@ -100,7 +100,7 @@ impl Scheduler {
             // Queries may want the slots of offers again.
             self.offers.review_all();
         }
-        self.claims_ahead.replace(&change.pool, change.position, change.ahead);
+        self.claims_ahead.replace((&change.pool, &change.target), change.position, change.ahead);
         if change.starts_resting {
             self.claims_ahead.review(change.pool.clone());
         }

@@ -193,7 +193,7 @@ impl Default for Tuning {
             ahead_task_max: Span::millis(20),
             ahead_age_max: Span::millis(100),
             marked_per_slot_max: 2,
-            marked_task_max: Span::millis(3),
+            marked_task_max: Span::millis(10),
             offer_patience: Span::millis(500),
             offer_rest: Span::seconds(2),
             session_idle_max: Span::seconds(30),

@@ -22,6 +22,7 @@
 
 mod budget;
 pub(crate) mod lane;
+mod merge;
 mod order;
 mod wanting;
 mod window;
@@ -329,6 +330,17 @@ impl Plan {
         let head = window.mark_ahead(position.task);
         debug_assert!(head.is_some(), "the first task that is not claimed ahead can be");
         Some((window.lane.clone(), head?))
+    }
+
+    /// Marks tasks that [`Plan::next_unclaimed`] returned as claimed ahead, and returns them.
+    pub(crate) fn claim_all_ahead(&mut self, tasks: Vec<(LaneNumber, TaskId)>) -> Vec<(Lane, Head)> {
+        let mark = |(number, task)| {
+            let window = self.window(number)?;
+            let head = window.mark_ahead(task);
+            debug_assert!(head.is_some(), "task {task} is in the window");
+            Some((window.lane.clone(), head?))
+        };
+        tasks.into_iter().filter_map(mark).collect()
     }
 
     /// The position of the first task that could take a slot of this pool, without the tasks of the

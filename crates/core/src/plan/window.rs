@@ -185,7 +185,13 @@ impl Window {
 
     /// The position of the first task that is not claimed ahead.
     pub(super) fn first_behind(&self) -> Option<QueuePosition> {
-        self.entries.iter().find(|entry| !entry.ahead).map(|entry| entry.head.position)
+        self.behind(0).map(|(_, position)| position)
+    }
+
+    /// The first task from this place on that is not claimed ahead: its place and its position.
+    pub(super) fn behind(&self, from: usize) -> Option<(usize, QueuePosition)> {
+        let found = self.entries.iter().enumerate().skip(from).find(|(_, entry)| !entry.ahead);
+        found.map(|(at, entry)| (at, entry.head.position))
     }
 
     pub(super) fn mark_ahead(&mut self, task: TaskId) -> Option<Head> {

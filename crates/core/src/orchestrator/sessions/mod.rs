@@ -76,6 +76,11 @@ impl Sessions {
         self.sessions.iter().filter(|(_, session)| is_wanted(session.state)).map(|(session, _)| *session).collect()
     }
 
+    /// The sessions of the target that queries may run on, or do.
+    pub(super) fn ready(&self, target: &TargetName) -> usize {
+        self.targets.get(target).map_or(0, |target| target.ready)
+    }
+
     pub(super) fn targets(&self) -> Vec<TargetName> {
         self.targets.keys().cloned().collect()
     }

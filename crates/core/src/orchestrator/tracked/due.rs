@@ -39,7 +39,7 @@ impl Tracked {
             {
                 Some(Due::Deadline)
             }
-            TaskSession::Later { since } => (*since + tuning.ahead_age_max <= now).then_some(Due::GiveBack),
+            TaskSession::Later { since, .. } => (*since + tuning.ahead_age_max <= now).then_some(Due::GiveBack),
             TaskSession::NotNeeded => self.is_offered().then_some(Due::ReviewOffer),
             TaskSession::Running { cancel, .. } if overdue && !cancel.is_sent() => Some(Due::TimeOut),
             TaskSession::Running { cancel, .. } => cancel.until().filter(|at| *at <= now).map(|_| Due::Escalate),

@@ -9,7 +9,7 @@ mod write;
 
 use std::collections::BTreeMap;
 
-use super::claims_ahead::Ahead;
+use super::claims_ahead::{Ahead, Lack};
 use super::command::Command;
 use super::context::Context;
 use super::marks::Marks;
@@ -205,10 +205,13 @@ impl TrackedTasks {
         }
     }
 
-    /// The last of the tasks of a pool that are claimed ahead, the very last one first.
-    pub(super) fn last_ahead(&self, pool: &PoolName, tasks: u32) -> Vec<TaskId> {
-        let is_ahead = |tracked: &&Tracked| {
-            matches!(tracked.ahead(), Ahead::Unmarked | Ahead::Marked) && tracked.lane.pool == *pool
+    /// The last of the tasks that are claimed ahead for the slots of a pool, or without a pool for
+    /// workers; the very last one first.
+    pub(super) fn last_ahead(&self, pool: Option<&PoolName>, tasks: u32) -> Vec<TaskId> {
+        let is_ahead = |tracked: &&Tracked| match (tracked.ahead(), pool) {
+            (Ahead::Unmarked(Lack::Slot) | Ahead::Marked(Lack::Slot), Some(pool)) => tracked.lane.pool == *pool,
+            (Ahead::Unmarked(lack) | Ahead::Marked(lack), None) => lack == Lack::Worker,
+            (_, _) => false,
         };
         let mut positions: Vec<QueuePosition> =
             self.tasks.values().filter(is_ahead).map(|tracked| tracked.position).collect();

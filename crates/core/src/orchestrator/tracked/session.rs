@@ -1,6 +1,7 @@
 //! What a tracked task has of a target session.
 
 use crate::names::SessionId;
+use crate::orchestrator::claims_ahead::Lack;
 use crate::orchestrator::occupancy::Load;
 use crate::task::event::Outcome;
 use crate::time::MonotonicTime;
@@ -12,7 +13,7 @@ pub(crate) enum TaskSession {
     /// No query of the task runs, and none is about to.
     NotNeeded,
     /// The task is claimed before its turn has come, or about to be; the plan still has it.
-    Later { since: MonotonicTime },
+    Later { since: MonotonicTime, lack: Lack },
     /// The task is claimed, or about to be, and waits for a session.
     Wanted,
     /// The launch on this session is being marked.

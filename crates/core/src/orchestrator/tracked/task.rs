@@ -167,7 +167,7 @@ impl Tracked {
     pub(crate) fn end_claim(&mut self, task: Task, now: Now) {
         let decided = self.pending_write.take().map_or(now, |write| write.decided);
         self.set_task(task, decided);
-        if let TaskSession::Later { since } = &mut self.session {
+        if let TaskSession::Later { since, .. } = &mut self.session {
             *since = now.monotonic;
         }
     }
@@ -366,11 +366,11 @@ impl Tracked {
 
     /// Whether it is claimed ahead of its turn, and how far that has come.
     pub(super) const fn ahead(&self) -> Ahead {
-        match (&self.session, &self.pending_write, self.marked) {
-            (TaskSession::Later { .. }, Some(_), _) => Ahead::Claiming,
-            (TaskSession::Later { .. }, None, Marked::No) => Ahead::Unmarked,
-            (TaskSession::Later { .. }, None, Marked::Requested | Marked::Durably) => Ahead::Marked,
-            (_, _, _) => Ahead::No,
+        let TaskSession::Later { lack, .. } = self.session else { return Ahead::No };
+        match (&self.pending_write, self.marked) {
+            (Some(_), _) => Ahead::Claiming(lack),
+            (None, Marked::No) => Ahead::Unmarked(lack),
+            (None, Marked::Requested | Marked::Durably) => Ahead::Marked(lack),
         }
     }
 
@@ -379,7 +379,7 @@ impl Tracked {
         let deadline = self.deadline.filter(|at| *at != MonotonicTime::NEVER);
         match (&self.session, &self.pending_write) {
             (_, Some(write)) => [write.due(), None],
-            (TaskSession::Later { since }, None) => [Some(*since + tuning.ahead_age_max), deadline],
+            (TaskSession::Later { since, .. }, None) => [Some(*since + tuning.ahead_age_max), deadline],
             (TaskSession::NotNeeded, None) if self.is_offered() => {
                 [Some(self.offered_at + tuning.offer_patience), deadline]
             }
