@@ -154,14 +154,14 @@ impl Scheduler {
             // A task is claimed when the time of its start has come.
             limits = AheadLimits::NONE;
         }
-        let is_full = !self.tracked.slot_free(pool, &self.cx);
         let surplus = self.claims_ahead.claims(pool).saturating_sub(limits.claims);
-        if surplus > 0 && limits.returns && is_full {
+        if surplus > 0 && limits.returns {
             self.give_back_all(self.tracked.last_ahead(Some(pool), surplus));
         }
         if !self.launches() {
             return;
         }
+        let is_full = !self.tracked.slot_free(pool, &self.cx);
         while is_full
             && self.claims_ahead.claims(pool) < limits.claims
             && let Some((lane, head)) = self.plan.claim_ahead(pool)

@@ -136,20 +136,6 @@ impl ClaimsAhead {
         self.workers.claims
     }
 
-    /// How many tasks to look for in the whole queue. Such a look costs more than one at a pool: it is for
-    /// an eighth of the claims at least, and follows one that found too few after as many ends.
-    pub(super) fn missing_for_workers(&self, limits: AheadLimits) -> u32 {
-        let (missing, some) = (limits.claims.saturating_sub(self.workers.claims), limits.claims.div_ceil(8));
-        let looks = missing >= some && (!self.found_too_few || self.ends_since_look >= some);
-        if looks { missing } else { 0 }
-    }
-
-    /// A look at the whole queue for so many tasks found so many.
-    pub(super) fn looked(&mut self, missing: u32, found: usize) {
-        self.found_too_few = usize::try_from(missing).is_ok_and(|missing| found < missing);
-        self.ends_since_look = 0;
-    }
-
     /// Those of them that are in this pool.
     pub(super) fn claims_for_workers_in(&self, pool: &PoolName) -> u32 {
         self.for_workers_by_pool.get(pool).copied().unwrap_or(0)
@@ -158,6 +144,20 @@ impl ClaimsAhead {
     /// Those of them whose target is this one.
     pub(super) fn claims_for_workers_at(&self, target: &TargetName) -> u32 {
         self.for_workers_by_target.get(target).copied().unwrap_or(0)
+    }
+
+    /// How many tasks to look for in the whole queue. Such a look costs more than one at a pool: it is for
+    /// a quarter of the claims at least, and follows one that found too few after as many ends.
+    pub(super) fn missing_for_workers(&self, limits: AheadLimits) -> u32 {
+        let (missing, some) = (limits.claims.saturating_sub(self.workers.claims), limits.claims.div_ceil(4));
+        let looks = missing >= some && (!self.found_too_few || self.ends_since_look >= some);
+        if looks { missing } else { 0 }
+    }
+
+    /// A look at the whole queue for so many tasks found so many.
+    pub(super) fn looked(&mut self, missing: u32, found: usize) {
+        self.found_too_few = usize::try_from(missing).is_ok_and(|missing| found < missing);
+        self.ends_since_look = 0;
     }
 
     /// A task was claimed ahead so far, and is so far from now on. Where the number of claims or of
@@ -319,19 +319,23 @@ mod tests {
         QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(task) }
     }
 
+    fn replace(ahead: &mut ClaimsAhead, task: i64, change: (Ahead, Ahead)) {
+        ahead.replace((&pool(), &TargetName::new("t").unwrap()), position(task), change);
+    }
+
     #[test]
     fn only_claimed_tasks_are_marked_and_the_first_one_first() {
         let (mut ahead, pool) = (ClaimsAhead::default(), pool());
         for task in [2, 1] {
-            ahead.replace(&pool, position(task), (Ahead::No, Ahead::Claiming));
+            replace(&mut ahead, task, (Ahead::No, Ahead::Claiming(Lack::Slot)));
             assert_eq!(ahead.first_unmarked(&pool, 1).is_some(), task == 1, "the claim is being written");
-            ahead.replace(&pool, position(task), (Ahead::Claiming, Ahead::Unmarked));
+            replace(&mut ahead, task, (Ahead::Claiming(Lack::Slot), Ahead::Unmarked(Lack::Slot)));
         }
         assert_eq!(ahead.first_unmarked(&pool, 0), None);
         assert_eq!(ahead.first_unmarked(&pool, 1), Some(position(1)));
-        ahead.replace(&pool, position(1), (Ahead::Unmarked, Ahead::Marked));
+        replace(&mut ahead, 1, (Ahead::Unmarked(Lack::Slot), Ahead::Marked(Lack::Slot)));
         assert_eq!(ahead.first_unmarked(&pool, 1), None, "one is marked");
-        ahead.replace(&pool, position(1), (Ahead::Marked, Ahead::No));
+        replace(&mut ahead, 1, (Ahead::Marked(Lack::Slot), Ahead::No));
         assert_eq!((ahead.claims(&pool), ahead.first_unmarked(&pool, 1)), (1, Some(position(2))));
         ahead.forget(|_| false);
         assert_eq!(ahead.claims(&pool), 1, "a pool with claims ahead is known");
@@ -341,13 +345,13 @@ mod tests {
     fn a_pool_is_reviewed_when_fewer_marks_are_ahead_or_on_demand() {
         let (mut ahead, pool) = (ClaimsAhead::default(), pool());
         for (change, reviewed) in [
-            ((Ahead::No, Ahead::Claiming), true),
-            ((Ahead::Claiming, Ahead::Unmarked), true),
-            ((Ahead::Unmarked, Ahead::Marked), false),
-            ((Ahead::Marked, Ahead::No), true),
+            ((Ahead::No, Ahead::Claiming(Lack::Slot)), true),
+            ((Ahead::Claiming(Lack::Slot), Ahead::Unmarked(Lack::Slot)), true),
+            ((Ahead::Unmarked(Lack::Slot), Ahead::Marked(Lack::Slot)), false),
+            ((Ahead::Marked(Lack::Slot), Ahead::No), true),
             ((Ahead::No, Ahead::No), false),
         ] {
-            ahead.replace(&pool, position(1), change);
+            replace(&mut ahead, 1, change);
             assert_eq!(ahead.take_reviews().contains(&pool), reviewed, "{change:?}");
         }
         ahead.review(pool.clone());
@@ -359,17 +363,24 @@ mod tests {
         let (mut ahead, pool, tuning) = (ClaimsAhead::default(), pool(), Tuning::default());
         assert_eq!(ahead.limits(&pool, 2, &tuning), None, "nothing is known of its tasks");
         let now = MonotonicTime::from_micros(0);
-        ahead.query_ended(&pool, Span::millis(1), 2, now, &tuning);
-        let limits = AheadLimits { claims: 2 * tuning.ahead_per_slot_max, marks: 2 * tuning.marked_per_slot_max };
-        assert_eq!(ahead.limits(&pool, 2, &tuning), Some(limits));
-        ahead.slow_down(&pool, &tuning);
-        assert_eq!(ahead.limits(&pool, 2, &tuning), Some(AheadLimits { claims: 0, marks: 0 }));
+        ahead.query_ended(&pool, Span::millis(1), (2, 5), now, &tuning);
+        let limits = |slots| AheadLimits {
+            claims: slots * tuning.ahead_per_slot_max,
+            marks: slots * tuning.marked_per_slot_max,
+            returns: false,
+        };
+        assert_eq!(ahead.limits(&pool, 2, &tuning), Some(limits(2)));
+        ahead.slow_down(&pool, Lack::Slot, &tuning);
+        assert_eq!(ahead.limits(&pool, 2, &tuning), Some(AheadLimits::NONE));
+        assert_eq!(ahead.limits_for_workers(5, &tuning), Some(limits(5)), "other pools may be quick");
+        ahead.slow_down(&pool, Lack::Worker, &tuning);
+        assert_eq!(ahead.limits_for_workers(5, &tuning), Some(AheadLimits::NONE));
     }
 
     #[test]
     fn the_cycle_of_a_slot_follows_from_the_ends_of_a_window() {
         let tuning = Tuning::default();
-        let mut state = PoolAhead::default();
+        let mut state = Queue::default();
         let start = MonotonicTime::from_micros(0);
         for end in 0..=50 {
             state.query_ended(Span::millis(1), 4, start + Span::millis(end), &tuning);
@@ -383,7 +394,7 @@ mod tests {
     #[test]
     fn the_average_of_a_query_follows_its_changes_by_an_eighth() {
         let (tuning, now) = (Tuning::default(), MonotonicTime::from_micros(0));
-        let mut state = PoolAhead::default();
+        let mut state = Queue::default();
         for (took, average) in [(800, 800), (1_600, 900), (0, 784)] {
             state.query_ended(Span::micros(took), 1, now, &tuning);
             assert_eq!(state.query_average, Some(Span::micros(average)), "{took}");
@@ -401,7 +412,7 @@ mod tests {
             (window.times(4), Some(window.times(2))),
             (Span::micros(window.times(4).as_micros() + 1), None),
         ] {
-            let mut state = PoolAhead::default();
+            let mut state = Queue::default();
             state.query_ended(Span::ZERO, 1, start, &tuning);
             state.query_ended(Span::ZERO, 1, start + elapsed, &tuning);
             assert_eq!(state.slot_cycle, cycle, "{elapsed}");
@@ -412,18 +423,18 @@ mod tests {
     fn pools_are_remembered_that_have_claims_or_are_known() {
         let (mut ahead, pool, tuning) = (ClaimsAhead::default(), pool(), Tuning::default());
         assert_eq!((ahead.names(), ahead.claims(&pool)), (0, 0));
-        ahead.query_ended(&pool, Span::ZERO, 1, MonotonicTime::from_micros(0), &tuning);
+        ahead.query_ended(&pool, Span::ZERO, (1, 1), MonotonicTime::from_micros(0), &tuning);
         assert_eq!((ahead.names(), ahead.claims(&pool)), (2, 0), "the pool, and its review");
         ahead.take_reviews();
         ahead.forget(|its| *its == pool);
         assert_eq!(ahead.names(), 1);
-        ahead.replace(&pool, position(1), (Ahead::No, Ahead::Claiming));
-        ahead.replace(&pool, position(2), (Ahead::No, Ahead::Claiming));
+        replace(&mut ahead, 1, (Ahead::No, Ahead::Claiming(Lack::Slot)));
+        replace(&mut ahead, 2, (Ahead::No, Ahead::Claiming(Lack::Slot)));
         ahead.take_reviews();
         ahead.forget(|_| false);
         assert_eq!((ahead.names(), ahead.claims(&pool)), (1, 2));
-        ahead.replace(&pool, position(1), (Ahead::Claiming, Ahead::No));
-        ahead.replace(&pool, position(2), (Ahead::Claiming, Ahead::No));
+        replace(&mut ahead, 1, (Ahead::Claiming(Lack::Slot), Ahead::No));
+        replace(&mut ahead, 2, (Ahead::Claiming(Lack::Slot), Ahead::No));
         ahead.take_reviews();
         ahead.forget(|_| false);
         assert_eq!(ahead.names(), 0);
@@ -431,13 +442,78 @@ mod tests {
 
     #[test]
     fn marked_and_unmarked_tasks_are_at_most_those_that_are_claimed() {
-        let state = |claims, marks| PoolAhead {
+        let state = |claims, marks| Queue {
             claims,
             marks,
             unmarked: BTreeSet::from([position(1), position(2)]),
-            ..PoolAhead::default()
+            ..Queue::default()
         };
         assert!(state(5, 3).is_consistent() && state(6, 3).is_consistent());
         assert!(!state(4, 3).is_consistent() && !state(1, 0).is_consistent());
+    }
+
+    #[test]
+    fn claims_for_workers_are_counted_by_pool_and_by_target_and_apart_from_those_for_slots() {
+        let (mut ahead, pool, target) = (ClaimsAhead::default(), pool(), TargetName::new("t").unwrap());
+        let claimed = (Ahead::No, Ahead::Claiming(Lack::Worker));
+        replace(&mut ahead, 1, claimed);
+        replace(&mut ahead, 2, claimed);
+        replace(&mut ahead, 3, (Ahead::No, Ahead::Claiming(Lack::Slot)));
+        let counts = |ahead: &ClaimsAhead| {
+            let of_workers = (ahead.claims_for_workers(), ahead.claims_for_workers_in(&pool));
+            (of_workers, ahead.claims_for_workers_at(&target), ahead.claims(&pool))
+        };
+        assert_eq!((counts(&ahead), ahead.names()), (((2, 2), 2, 1), 4), "a pool, its review, and two counts");
+        assert!(ahead.take_review_of_workers() && !ahead.take_review_of_workers());
+        replace(&mut ahead, 2, (Ahead::Claiming(Lack::Worker), Ahead::Unmarked(Lack::Worker)));
+        assert_eq!((ahead.first_unmarked_for_workers(1), ahead.first_unmarked(&pool, 1)), (Some(position(2)), None));
+        replace(&mut ahead, 2, (Ahead::Unmarked(Lack::Worker), Ahead::Marked(Lack::Worker)));
+        assert_eq!(ahead.first_unmarked_for_workers(1), None, "one is marked");
+        ahead.take_review_of_workers();
+        replace(&mut ahead, 1, (Ahead::Claiming(Lack::Worker), Ahead::No));
+        assert!(ahead.take_review_of_workers(), "a claim fewer");
+        replace(&mut ahead, 2, (Ahead::Marked(Lack::Worker), Ahead::No));
+        assert_eq!((counts(&ahead), ahead.names()), (((0, 0), 0, 1), 2));
+    }
+
+    #[test]
+    fn the_whole_queue_is_looked_at_for_several_tasks_and_not_in_vain_again_and_again() {
+        let (mut ahead, pool, tuning) = (ClaimsAhead::default(), pool(), Tuning::default());
+        let limits = AheadLimits { claims: 8, marks: 0, returns: false };
+        assert_eq!(ahead.missing_for_workers(limits), 8);
+        for task in 1..=7 {
+            replace(&mut ahead, task, (Ahead::No, Ahead::Claiming(Lack::Worker)));
+        }
+        assert_eq!(ahead.missing_for_workers(limits), 0, "one is too few");
+        replace(&mut ahead, 1, (Ahead::Claiming(Lack::Worker), Ahead::No));
+        assert_eq!(ahead.missing_for_workers(limits), 2);
+        ahead.looked(2, 2);
+        assert_eq!(ahead.missing_for_workers(limits), 2);
+        ahead.looked(2, 1);
+        let mut end = || ahead.query_ended(&pool, Span::ZERO, (1, 1), MonotonicTime::from_micros(0), &tuning);
+        end();
+        end();
+        assert_eq!(ahead.missing_for_workers(limits), 2);
+        ahead.looked(2, 1);
+        assert_eq!(ahead.missing_for_workers(limits), 0, "there were not more");
+        assert_eq!(ahead.missing_for_workers(AheadLimits::NONE), 0);
+    }
+
+    /// A pause of the machine makes all queries that run long, and the next ones are short again.
+    #[test]
+    fn claims_ahead_are_given_back_when_tasks_are_far_from_short() {
+        let (tuning, now) = (Tuning::default(), MonotonicTime::from_micros(0));
+        let short = tuning.ahead_task_max;
+        for (took, claims, returns) in [
+            (short, true, false),
+            (short.times(2), false, false),
+            (short.times(4), false, false),
+            (short.times(5), false, true),
+        ] {
+            let mut state = Queue::default();
+            state.query_ended(took, 1, now, &tuning);
+            let limits = state.limits(1, &tuning).unwrap();
+            assert_eq!((limits.claims > 0, limits.returns), (claims, returns), "{took}");
+        }
     }
 }

@@ -111,16 +111,16 @@ fn a_query_on_a_lost_session_keeps_its_slot_whatever_is_written() {
 fn timers_come_and_go_with_the_session() {
     let (mut cx, mut tasks) = (context(1), TrackedTasks::default());
     let since = cx.monotonic();
-    let change = tasks.insert(claiming(1, TaskSession::Later { since }, &cx), &mut cx);
-    assert_eq!((change.slots_changed, change.ahead), (false, (Ahead::No, Ahead::Claiming)));
+    let change = tasks.insert(claiming(1, TaskSession::Later { since, lack: Lack::Slot }, &cx), &mut cx);
+    assert_eq!((change.slots_changed, change.ahead), (false, (Ahead::No, Ahead::Claiming(Lack::Slot))));
     assert_eq!(cx.timers.len(), 0, "while the claim is written nothing is due");
     let (claimed, now) = (after(&tasks, &Event::Claim { default_timeout: None }), cx.now());
     let change = tasks.update(TASK, |tracked| tracked.end_claim(claimed, now), &mut cx).unwrap();
-    assert_eq!(change.ahead, (Ahead::Claiming, Ahead::Unmarked));
+    assert_eq!(change.ahead, (Ahead::Claiming(Lack::Slot), Ahead::Unmarked(Lack::Slot)));
     assert_eq!(cx.timers.first(), Some(since + cx.tuning().ahead_age_max));
-    assert_eq!(tasks.last_ahead(&PoolName::new("t").unwrap(), 9), vec![TASK]);
+    assert_eq!(tasks.last_ahead(Some(&PoolName::new("t").unwrap()), 9), vec![TASK]);
     let change = tasks.update(TASK, |tracked| tracked.set_session(TaskSession::Wanted), &mut cx).unwrap();
-    assert_eq!((change.ahead, cx.timers.len()), ((Ahead::Unmarked, Ahead::No), 0), "it has no deadline");
+    assert_eq!((change.ahead, cx.timers.len()), ((Ahead::Unmarked(Lack::Slot), Ahead::No), 0), "it has no deadline");
 }
 
 #[test]
@@ -291,19 +291,20 @@ fn the_audit_of_an_orchestrator_recounts_what_tasks_take() {
 fn the_last_tasks_ahead_are_those_of_the_pool() {
     let (mut cx, mut tasks) = (context(1), TrackedTasks::default());
     let since = cx.monotonic();
-    for task in [1, 2, 3] {
-        let _ = tasks.insert(claiming(task, TaskSession::Later { since }, &cx), &mut cx);
+    for (task, lack) in [(1, Lack::Slot), (2, Lack::Slot), (3, Lack::Slot), (4, Lack::Worker)] {
+        let _ = tasks.insert(claiming(task, TaskSession::Later { since, lack }, &cx), &mut cx);
         let claimed = tasks.get(TaskId(task)).unwrap().task();
         let claimed = claimed.step(&Event::Claim { default_timeout: None }, Timestamp::from_micros(0)).unwrap();
         let now = cx.now();
         let _ = tasks.update(TaskId(task), |tracked| tracked.end_claim(claimed, now), &mut cx);
     }
     let pool = PoolName::new("t").unwrap();
-    assert_eq!(tasks.len(), 3);
-    assert_eq!(tasks.last_ahead(&pool, 2), vec![TaskId(3), TaskId(2)]);
-    assert_eq!(tasks.last_ahead(&PoolName::new("other").unwrap(), 2), vec![]);
+    assert_eq!(tasks.len(), 4);
+    assert_eq!(tasks.last_ahead(Some(&pool), 2), vec![TaskId(3), TaskId(2)]);
+    assert_eq!(tasks.last_ahead(None, 2), vec![TaskId(4)], "for workers");
+    assert_eq!(tasks.last_ahead(Some(&PoolName::new("other").unwrap()), 2), vec![]);
     let _ = tasks.update(TaskId(3), |tracked| tracked.set_session(TaskSession::Wanted), &mut cx);
-    assert_eq!(tasks.last_ahead(&pool, 2), vec![TaskId(2), TaskId(1)], "the third is not ahead any more");
+    assert_eq!(tasks.last_ahead(Some(&pool), 2), vec![TaskId(2), TaskId(1)], "the third is not ahead any more");
 }
 
 #[test]

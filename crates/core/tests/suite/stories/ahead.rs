@@ -1,9 +1,11 @@
 //! Pools that are full of short tasks claim tasks, and mark their launches, ahead of their turn.
 
-use pgasync_core::{Command, Event, Input, Outcome, Row, Settings, Span, TaskEvent, TaskId, TaskOptions};
+use pgasync_core::{
+    Command, Event, Input, Lane, Outcome, PoolName, Row, Settings, Span, TaskEvent, TaskId, TaskOptions,
+};
 
 use crate::fake_store::StoredTask;
-use crate::harness::{Harness, claims, settings};
+use crate::harness::{Harness, claims, lane, settings};
 
 /// A pool that claims two tasks ahead for each slot, and marks one of them.
 fn eager(slots: u32) -> Settings {
@@ -84,6 +86,42 @@ fn nothing_is_claimed_ahead_for_a_slot_that_no_end_of_a_query_frees() {
     assert_eq!((ahead(&harness), marked(&harness)), (tasks(4..=5), tasks([4])));
 }
 
+/// Three pools, each with a free slot, and two workers for all of them.
+fn with_free_slots() -> Harness {
+    let mut harness = Harness::leading(Settings { workers: 2, ..eager(9) });
+    for task in 1..=12 {
+        let lane = Lane { pool: PoolName::new(format!("pool {}", task % 3)).expect("a name"), ..lane() };
+        harness.insert(task, lane.clone(), TaskOptions::default());
+        harness.deliver(Input::Waiting(vec![lane]));
+    }
+    harness
+}
+
+#[test]
+fn the_next_tasks_of_all_pools_are_claimed_and_marked_ahead_of_busy_workers() {
+    let mut harness = with_free_slots();
+    assert_eq!((running(&harness), ahead(&harness)), (tasks(1..=2), vec![]));
+    harness.end(TaskId(1), Outcome::Ok);
+    assert_eq!((running(&harness), ahead(&harness)), (tasks(2..=3), tasks(4..=7)));
+    assert_eq!(marked(&harness), tasks(4..=5));
+    for task in 2..=12 {
+        harness.end(TaskId(task), Outcome::Ok);
+    }
+    assert_eq!((running(&harness), ahead(&harness), returned(&harness)), (vec![], vec![], 0));
+}
+
+#[test]
+fn claims_ahead_of_workers_that_are_too_old_are_returned_and_not_repeated() {
+    let mut settings = Settings { workers: 1, ..eager(9) };
+    settings.tuning.ahead_age_max = Span::millis(100);
+    let mut harness = leading(settings, 5);
+    assert_eq!(ahead(&harness), tasks(3..=4));
+    harness.wait(Span::millis(101));
+    assert_eq!((running(&harness), ahead(&harness), returned(&harness)), (tasks([2]), vec![], 2));
+    harness.end(TaskId(2), Outcome::Ok);
+    assert_eq!((running(&harness), ahead(&harness)), (tasks([3]), vec![]));
+}
+
 #[test]
 fn claims_ahead_of_a_pool_that_becomes_slow_are_returned() {
     let mut harness = leading(eager(1), 5);
@@ -96,12 +134,12 @@ fn claims_ahead_of_a_pool_that_becomes_slow_are_returned() {
 }
 
 #[test]
-fn claims_ahead_of_a_pool_with_a_free_slot_wait_for_a_worker() {
+fn claims_ahead_of_workers_are_returned_when_tasks_become_slow() {
     let mut harness = leading(Settings { workers: 1, ..eager(2) }, 5);
     assert_eq!((running(&harness), ahead(&harness), harness.slots_taken()), (tasks([2]), tasks(3..=4), 1));
     harness.wait(Span::seconds(1));
     harness.end(TaskId(2), Outcome::Ok);
-    assert_eq!((running(&harness), ahead(&harness), returned(&harness)), (tasks([3]), tasks([4]), 0));
+    assert_eq!((running(&harness), ahead(&harness), returned(&harness)), (tasks([3]), vec![], 1));
 }
 
 #[test]
