@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::claims_ahead::{AheadLimits, Lack};
-use super::room::Room;
+use super::room::{Room, room_at};
 use super::scheduler::Scheduler;
 use super::timers::Timer;
 use super::tracked::{Marked, TaskSession, Tracked, Write, rests_in};
-use crate::names::{PoolName, TaskId};
+use crate::names::{PoolName, TargetName, TaskId};
 use crate::plan::Choice;
 use crate::plan::lane::{Head, Lane, LaneKind, QueuePosition};
 use crate::task::TaskOptions;
@@ -188,9 +188,10 @@ impl Scheduler {
         if missing > 0 {
             // Most lanes that are looked at in vain are those of tasks that are claimed already.
             let looks_max = self.claims_ahead.claims_for_workers() + LOOKS_PER_TASK * missing;
-            let mut room = Room::new(limits.claims / workers.max(1));
-            let may_claim = |lane| room.takes(lane, &self.cx, &self.claims_ahead, &self.sessions);
-            let found = self.plan.next_unclaimed(size(missing), size(looks_max), may_claim);
+            let for_each = limits.claims / workers.max(1);
+            let at_target = |target: &TargetName| room_at(target, for_each, &self.claims_ahead, &self.sessions);
+            let mut room = Room::new(for_each, &self.claims_ahead, &self.cx);
+            let found = self.plan.next_unclaimed(size(missing), size(looks_max), at_target, |lane| room.takes(lane));
             self.claims_ahead.looked(missing, found.len());
             let found = self.plan.claim_all_ahead(found);
             for (lane, head) in found {

@@ -1,69 +1,63 @@
-//! The first tasks of all open pools that are not claimed ahead, in order: the lanes are merged.
+//! The next tasks that are not claimed ahead, in order: the lanes of the targets are merged.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::ops::Bound;
 
 use super::Plan;
-use super::lane::{Lane, QueuePosition};
-use super::order::LaneNumber;
-use crate::names::TaskId;
+use super::lane::{Lane, LaneKind, QueuePosition};
+use super::order::{LaneNumber, Pool};
+use crate::names::{TargetName, TaskId};
 
-/// What comes next in the merge. The order is that of the positions.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What comes next in the merge, at a target that has this place in the list of targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Next {
-    /// The first lane of an open pool, at the position of its first task.
-    Pool(QueuePosition, LaneNumber),
-    /// A further lane of a pool.
-    Lane(QueuePosition, LaneNumber),
-    /// A task, and its place in the window of its lane.
-    Task(QueuePosition, LaneNumber, usize),
-}
-
-impl Next {
-    const fn position(&self) -> QueuePosition {
-        match self {
-            Self::Pool(position, _) | Self::Lane(position, _) | Self::Task(position, ..) => *position,
-        }
-    }
+    /// A lane, whose first task may be claimed ahead.
+    Lane(LaneNumber),
+    /// A task that is not, and its place in the window of its lane.
+    Task(TaskId, LaneNumber, usize),
 }
 
 impl Plan {
-    /// The first tasks of open pools that have a query and are not claimed ahead, in order. `may_claim` is
-    /// asked about each one; the rest of a lane is left out once it says no. Looks at no lane behind the
-    /// last task that is returned, and stops after `looks_max` lanes and tasks.
+    /// The first tasks of open pools that have a query and are not claimed ahead, in order. `room` is how many
+    /// tasks of a target at most. `may_claim` is asked about each task; the rest of a lane is left out once it
+    /// says no. Looks at no lane behind the last task that is returned, and stops after `looks_max` lanes and
+    /// tasks.
     pub(crate) fn next_unclaimed<'a>(
         &'a self,
         tasks_max: usize,
         looks_max: usize,
+        room: impl Fn(&TargetName) -> usize,
         mut may_claim: impl FnMut(&'a Lane) -> bool,
     ) -> Vec<(LaneNumber, TaskId)> {
         let mut found = Vec::new();
-        let mut pools = self.order.run.iter().map(|(position, number)| Next::Pool(*position, *number));
+        let with_room = self.targets.iter().filter(|(_, target)| !target.order.is_empty());
+        let with_room = with_room.map(|(name, target)| (room(name), target.order.iter())).filter(|(room, _)| *room > 0);
+        let mut targets: Vec<_> = with_room.collect();
         let mut nexts = BinaryHeap::new();
-        let push = |nexts: &mut BinaryHeap<_>, next: Option<Next>| {
-            nexts.extend(next.map(|next| Reverse((next.position(), next))));
-        };
-        push(&mut nexts, pools.next());
+        for (at, (_, lanes)) in targets.iter_mut().enumerate() {
+            nexts.extend(lanes.next().map(|(position, number)| Reverse((*position, at, Next::Lane(*number)))));
+        }
         for _ in 0..looks_max {
             if found.len() == tasks_max {
                 break;
             }
-            let Some(Reverse((_, next))) = nexts.pop() else { break };
+            let Some(Reverse((_, at, next))) = nexts.pop() else { break };
+            let (room, lanes) = &mut targets[at];
+            if *room == 0 {
+                continue;
+            }
             match next {
-                Next::Pool(position, number) => {
-                    push(&mut nexts, pools.next());
-                    push(&mut nexts, self.task_behind(number, 0));
-                    push(&mut nexts, self.lane_behind(position, number));
+                Next::Lane(number) => {
+                    nexts.extend(lanes.next().map(|(position, number)| Reverse((*position, at, Next::Lane(*number)))));
+                    let first = if self.may_run(number) { self.task_behind(number, 0) } else { None };
+                    nexts.extend(first.map(|(position, task)| Reverse((position, at, task))));
                 }
-                Next::Lane(position, number) => {
-                    push(&mut nexts, self.task_behind(number, 0));
-                    push(&mut nexts, self.lane_behind(position, number));
-                }
-                Next::Task(position, number, at) => {
+                Next::Task(task, number, place) => {
                     if self.lanes.get(&number).is_some_and(|window| may_claim(&window.lane)) {
-                        found.push((number, position.task));
-                        push(&mut nexts, self.task_behind(number, at + 1));
+                        found.push((number, task));
+                        *room -= 1;
+                        let behind = self.task_behind(number, place + 1);
+                        nexts.extend(behind.map(|(position, task)| Reverse((position, at, task))));
                     }
                 }
             }
@@ -71,17 +65,16 @@ impl Plan {
         found
     }
 
-    /// The first task of a lane from this place on that is not claimed ahead.
-    fn task_behind(&self, number: LaneNumber, from: usize) -> Option<Next> {
-        let (at, position) = self.lanes.get(&number)?.behind(from)?;
-        Some(Next::Task(position, number, at))
+    /// Whether the lane has queries, and its pool has a free slot.
+    fn may_run(&self, number: LaneNumber) -> bool {
+        let lane = self.lanes.get(&number).map(|window| &window.lane).filter(|lane| lane.kind == LaneKind::Run);
+        lane.is_some_and(|lane| self.pools.get(&lane.pool).is_some_and(Pool::is_open))
     }
 
-    /// The lane of the same pool that comes after this one.
-    fn lane_behind(&self, position: QueuePosition, number: LaneNumber) -> Option<Next> {
-        let pool = self.pools.get(&self.lanes.get(&number)?.lane.pool)?;
-        let after = (Bound::Excluded((position, number)), Bound::Unbounded);
-        pool.order.run.range(after).next().map(|(position, number)| Next::Lane(*position, *number))
+    /// The first task of a lane from this place on that is not claimed ahead.
+    fn task_behind(&self, number: LaneNumber, from: usize) -> Option<(QueuePosition, Next)> {
+        let (place, position) = self.lanes.get(&number)?.behind(from)?;
+        Some((position, Next::Task(position.task, number, place)))
     }
 }
 
@@ -90,8 +83,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::names::{PoolName, Priority, Run, TargetName};
-    use crate::plan::lane::{Head, LaneKind};
+    use crate::names::{PoolName, Priority, Run};
+    use crate::plan::lane::Head;
     use crate::task::TaskOptions;
     use crate::time::Timestamp;
 
@@ -131,7 +124,10 @@ mod tests {
     }
 
     fn next(plan: &Plan, tasks_max: usize) -> Vec<i64> {
-        plan.next_unclaimed(tasks_max, usize::MAX, |_| true).into_iter().map(|(_, task)| task.0).collect()
+        plan.next_unclaimed(tasks_max, usize::MAX, |_| usize::MAX, |_| true)
+            .into_iter()
+            .map(|(_, task)| task.0)
+            .collect()
     }
 
     proptest! {
@@ -148,7 +144,7 @@ mod tests {
             let all = (1_i64..).zip(&tasks).filter(|(_, (pool, ..))| *pool != closed);
             let mut expected: Vec<(i32, i64)> = all.map(|(task, (_, _, priority))| (*priority, task)).collect();
             expected.sort_unstable();
-            let first = plan.next_unclaimed(claimed, usize::MAX, |_| true);
+            let first = plan.next_unclaimed(claimed, usize::MAX, |_| usize::MAX, |_| true);
             let first: Vec<i64> = plan.claim_all_ahead(first).into_iter().map(|(_, head)| head.position.task.0).collect();
             let expected: Vec<i64> = expected.into_iter().map(|(_, task)| task).collect();
             let (before, after) = expected.split_at(claimed.min(expected.len()));
@@ -165,9 +161,22 @@ mod tests {
             asked += 1;
             lane.target.as_str() == "t2" || lane.pool.as_str() == "p2"
         };
-        let found: Vec<i64> =
-            plan.next_unclaimed(9, usize::MAX, may_claim).into_iter().map(|(_, task)| task.0).collect();
+        let found = plan.next_unclaimed(9, usize::MAX, |_| usize::MAX, may_claim);
+        let found: Vec<i64> = found.into_iter().map(|(_, task)| task.0).collect();
         assert_eq!((found, asked), (vec![2, 4], 3));
+    }
+
+    #[test]
+    fn a_target_gets_no_more_tasks_than_it_has_room_for() {
+        let plan = plan(&[(1, 1, 0), (2, 1, 0), (1, 1, 0), (1, 2, 0), (3, 3, 0), (1, 2, 0)]);
+        let room = |target: &TargetName| match target.as_str() {
+            "t1" => 2,
+            "t2" => 1,
+            _ => 0,
+        };
+        let found: Vec<i64> =
+            plan.next_unclaimed(9, usize::MAX, room, |_| true).into_iter().map(|(_, task)| task.0).collect();
+        assert_eq!(found, vec![1, 2, 4]);
     }
 
     #[test]
@@ -175,7 +184,7 @@ mod tests {
         let tasks: Vec<(u8, u8, i32)> = (0..100).map(|pool| (pool, 0, 0)).collect();
         let plan = plan(&tasks);
         // A lane, then its task.
-        let found = |looks_max| plan.next_unclaimed(100, looks_max, |_| true).len();
+        let found = |looks_max| plan.next_unclaimed(100, looks_max, |_| usize::MAX, |_| true).len();
         assert_eq!((found(0), found(10), found(1_000)), (0, 5, 100));
     }
 }
