@@ -94,7 +94,7 @@ impl Scheduler {
         if first.0.kind == LaneKind::Pull || !self.sessions.needs_move(&first.0.target, &self.cx) {
             return Some(first);
         }
-        if !self.sessions.may_move(&self.cx) {
+        if !self.sessions.may_move_to(&first.0.target, &self.plan, &self.cx) {
             let at = |target| self.plan.first_at(target, first.1.position.priority);
             let others: Vec<Choice<'_>> = self.sessions.spare_targets().map(at).collect();
             let next = others.iter().filter(|choice| position(choice).is_some()).min_by_key(|choice| position(choice));

@@ -147,6 +147,8 @@ pub struct Tuning {
     /// Between two moves of a session to a target that lacks one, while other tasks of the priority can
     /// use the session. Meanwhile they go first.
     pub session_move_every: Span,
+    /// The same for a move to a target that has at least half of an even share of the sessions.
+    pub session_balance_every: Span,
     /// Texts tracked in memory at once, unless a single one is longer.
     pub text_bytes_max: u64,
     /// Tasks looked at in one sweep.
@@ -198,6 +200,7 @@ impl Default for Tuning {
             offer_rest: Span::seconds(2),
             session_idle_max: Span::seconds(30),
             session_move_every: Span::millis(50),
+            session_balance_every: Span::millis(500),
             text_bytes_max: 64 << 20,
             sweep_tasks_max: 1_000,
             sweep_every: Span::seconds(60),

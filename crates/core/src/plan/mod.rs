@@ -381,6 +381,11 @@ impl Plan {
         self.targets.get(target).is_some_and(|state| !state.lanes.is_empty())
     }
 
+    /// How many targets queries wait for that may run as far as the target is concerned.
+    pub(crate) fn targets_waited_for(&self) -> usize {
+        self.targets.values().filter(|target| !target.order.is_empty()).count()
+    }
+
     /// The number of lanes, pools and targets in the plan.
     pub(crate) fn names(&self) -> usize {
         self.numbers.len() + self.pools.len() + self.targets.len()

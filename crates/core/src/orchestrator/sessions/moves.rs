@@ -5,7 +5,9 @@
 //! A session is moved for the task whose turn has come, at most once in `session_move_every`. Meanwhile
 //! the sessions go on with the tasks of the same priority at their targets. So the order bends within a
 //! priority, and by a bound: of the tasks whose turn has come and that lack a session, the first one gets
-//! the next move.
+//! the next move. A target that has its share of the sessions has to wait for them, or longer for a move
+//! (`session_balance_every`): some target is always a little behind the others, and a new session costs as
+//! much as hundreds of short tasks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,8 +35,8 @@ pub(super) struct Moves {
     uncontacted: BTreeSet<TargetName>,
     /// The first priority of their tasks, as far as it was looked for.
     first_priority: Option<Priority>,
-    /// When the next session may be moved, and when the next target may get its first session.
-    next_move: Option<MonotonicTime>,
+    last_move: Option<MonotonicTime>,
+    /// When the next target may get its first session.
     next_contact: Option<MonotonicTime>,
     /// The time of the last timer for that.
     contact_timer: Option<MonotonicTime>,
@@ -117,20 +119,38 @@ impl Sessions {
     /// again when the next move is due.
     pub(crate) fn awaits_contact(&mut self, cx: &mut Context) -> bool {
         let awaits = self.moves.contacts > 0;
-        if let Some(at) = self.moves.next_move.filter(|_| awaits) {
+        if let Some(at) = self.next_move(cx).filter(|_| awaits) {
             self.contact_at(at, cx);
         }
         awaits
     }
 
-    /// Whether the last move was long enough ago.
-    pub(crate) fn may_move(&self, cx: &Context) -> bool {
-        self.moves.next_move.is_none_or(|at| at <= cx.monotonic())
+    /// Whether the last move was long enough ago for one to a target without its share of the sessions.
+    fn may_move(&self, cx: &Context) -> bool {
+        self.next_move(cx).is_none_or(|at| at <= cx.monotonic())
+    }
+
+    /// Whether the last move was long enough ago for one to this target.
+    pub(crate) fn may_move_to(&self, target: &TargetName, plan: &Plan, cx: &Context) -> bool {
+        let balanced = |at| at + cx.tuning().session_balance_every <= cx.monotonic();
+        self.may_move(cx) && (self.moves.last_move.is_none_or(balanced) || !self.has_share(target, plan, cx))
+    }
+
+    /// Whether the target has at least half of what it would have if the targets that tasks wait for had
+    /// equally many sessions.
+    fn has_share(&self, target: &TargetName, plan: &Plan, cx: &Context) -> bool {
+        let ready = self.ready(target);
+        ready > 0 && ready.saturating_mul(2).saturating_mul(plan.targets_waited_for()) >= workers(cx)
+    }
+
+    /// When the next session may be moved.
+    fn next_move(&self, cx: &Context) -> Option<MonotonicTime> {
+        self.moves.last_move.map(|at| at + cx.tuning().session_move_every)
     }
 
     /// A session is about to be moved.
     pub(crate) fn note_move(&mut self, cx: &Context) {
-        self.moves.next_move = Some(cx.monotonic() + cx.tuning().session_move_every);
+        self.moves.last_move = Some(cx.monotonic());
     }
 
     /// Makes room for one more connection, of which there may be as many as workers: closes an idle
@@ -209,7 +229,7 @@ impl Sessions {
             if !has_room && !is_urgent {
                 let is_first = front.is_some_and(|its| plan.front().is_none_or(|front| its < front));
                 let at = cx.monotonic() + cx.tuning().session_move_every;
-                let next_move = self.moves.next_move.filter(|_| is_first && !self.may_move(cx));
+                let next_move = self.next_move(cx).filter(|_| is_first && !self.may_move(cx));
                 self.moves.next_contact = Some(next_move.unwrap_or(at));
                 if let Some(at) = next_move {
                     return self.contact_at(at, cx);

@@ -135,13 +135,31 @@ fn of_too_many_sessions_one_to_spare_is_closed() {
 #[test]
 fn a_session_may_be_moved_a_while_after_the_last_move() {
     let mut f = Fixture::new(2);
-    assert!(f.sessions.may_move(&f.cx));
+    let may_move = |f: &Fixture| f.sessions.may_move_to(&f.target, &f.plan, &f.cx);
+    assert!(may_move(&f));
     f.sessions.note_move(&f.cx);
     let every = f.cx.tuning().session_move_every.as_micros();
     for (at, may) in [(every - 1, false), (every, true)] {
         f.cx.advance(Now::from_micros(at));
-        assert_eq!(f.sessions.may_move(&f.cx), may);
+        assert_eq!(may_move(&f), may);
     }
+}
+
+/// Two workers, and one target that tasks wait for: a session is half of its share.
+#[test]
+fn a_target_with_its_share_of_the_sessions_waits_longer_for_a_move() {
+    let mut f = Fixture::new(2);
+    f.connect();
+    f.sessions.note_move(&f.cx);
+    let moved = f.cx.monotonic();
+    let every = f.cx.tuning().session_balance_every;
+    for (after, may) in [(Span::micros(every.as_micros() - 1), false), (every, true)] {
+        f.cx.advance(Now { monotonic: moved + after, ..f.cx.now() });
+        assert_eq!(f.sessions.may_move_to(&f.target, &f.plan, &f.cx), may, "{after}");
+    }
+    f.cx.advance(Now { monotonic: moved + f.cx.tuning().session_move_every, ..f.cx.now() });
+    f.cx.configure(Settings { workers: 3, ..Settings::default() });
+    assert!(f.sessions.may_move_to(&f.target, &f.plan, &f.cx), "less than half");
 }
 
 #[test]
