@@ -147,7 +147,7 @@ pub struct Tuning {
     /// Between two moves of a session to a target that lacks one, while other tasks of the priority can
     /// use the session. Meanwhile they go first.
     pub session_move_every: Span,
-    /// The same for a move to a target that has at least half of an even share of the sessions.
+    /// The same for a move to a target that has an even share of the sessions, or an eighth less.
     pub session_balance_every: Span,
     /// Texts tracked in memory at once, unless a single one is longer.
     pub text_bytes_max: u64,

@@ -136,11 +136,11 @@ impl Sessions {
         self.may_move(cx) && (self.moves.last_move.is_none_or(balanced) || !self.has_share(target, plan, cx))
     }
 
-    /// Whether the target has at least half of what it would have if the targets that tasks wait for had
-    /// equally many sessions.
+    /// Whether the target has as many sessions as it would have if the targets that tasks wait for had equally
+    /// many, or an eighth less.
     fn has_share(&self, target: &TargetName, plan: &Plan, cx: &Context) -> bool {
-        let ready = self.ready(target);
-        ready > 0 && ready.saturating_mul(2).saturating_mul(plan.targets_waited_for()) >= workers(cx)
+        let share_of_all = self.ready(target).saturating_mul(plan.targets_waited_for());
+        share_of_all.saturating_mul(8) >= workers(cx).saturating_mul(7)
     }
 
     /// When the next session may be moved.

@@ -145,11 +145,13 @@ fn a_session_may_be_moved_a_while_after_the_last_move() {
     }
 }
 
-/// Two workers, and one target that tasks wait for: a session is half of its share.
+/// One target that tasks wait for: its share are as many sessions as there are workers.
 #[test]
 fn a_target_with_its_share_of_the_sessions_waits_longer_for_a_move() {
-    let mut f = Fixture::new(2);
-    f.connect();
+    let mut f = Fixture::new(8);
+    for _ in 0..7 {
+        f.connect();
+    }
     f.sessions.note_move(&f.cx);
     let moved = f.cx.monotonic();
     let every = f.cx.tuning().session_balance_every;
@@ -158,8 +160,8 @@ fn a_target_with_its_share_of_the_sessions_waits_longer_for_a_move() {
         assert_eq!(f.sessions.may_move_to(&f.target, &f.plan, &f.cx), may, "{after}");
     }
     f.cx.advance(Now { monotonic: moved + f.cx.tuning().session_move_every, ..f.cx.now() });
-    f.cx.configure(Settings { workers: 3, ..Settings::default() });
-    assert!(f.sessions.may_move_to(&f.target, &f.plan, &f.cx), "less than half");
+    f.cx.configure(Settings { workers: 9, ..Settings::default() });
+    assert!(f.sessions.may_move_to(&f.target, &f.plan, &f.cx), "it lacks more than an eighth");
 }
 
 #[test]
