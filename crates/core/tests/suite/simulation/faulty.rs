@@ -113,7 +113,7 @@ impl Bug {
         (Self::CancelRetried, 0),
         (Self::RoleForgotten, 0),
         (Self::UnknownTakenForError, 0),
-        (Self::OpenWritersIgnored, 408),
+        (Self::OpenWritersIgnored, 204),
         (Self::ReceiptIgnored, 0),
         (Self::VoidedTakenForCommitted, 0),
         (Self::CommittedTakenForVoided, 1),
