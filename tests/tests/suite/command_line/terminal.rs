@@ -139,9 +139,13 @@ impl Terminal {
         self.press(&format!("\0{columns}x{rows}\n"));
     }
 
-    /// The lines that a person sees.
+    /// The lines that a person sees. `contents` would join lines: a frame that was drawn for a wider terminal
+    /// wraps, and a line of exactly the new width does not take that back.
     pub(super) fn screen(&self) -> String {
-        self.seen.lock().expect("no test panics with it").emulator.screen().contents()
+        let seen = self.seen.lock().expect("no test panics with it");
+        let (_, columns) = seen.emulator.screen().size();
+        let lines: Vec<String> = seen.emulator.screen().rows(0, columns.get()).collect();
+        lines.join("\n").trim_end().to_owned()
     }
 
     /// Waits until the screen shows the text; returns the screen.
