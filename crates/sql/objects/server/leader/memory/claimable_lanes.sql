@@ -54,6 +54,8 @@ begin
         and (p.spacing is null
           or p.started_at + p.spacing <= in_now and l.pool <> all (in_pools)
             and not exists (select from pg_temp.leader_worker s where s.pool = l.pool and s.state = 'claimed')
+            -- An offer that a client took is noted first (async.yield_offers), with the time of the start.
+            and not p.offered
             and not exists (select from async.offer o where o.pool = l.pool))
       order by l.after_priority, l.after_entered, l.after_id
       limit in_max + 1
