@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::Plan;
-use super::lane::{Lane, LaneKind, QueuePosition};
+use super::lane::{Head, Lane, LaneKind, QueuePosition};
 use super::order::{LaneNumber, Pool};
 use crate::names::{TargetName, TaskId};
 
@@ -65,6 +65,17 @@ impl Plan {
         found
     }
 
+    /// Marks tasks that [`Plan::next_unclaimed`] returned as claimed ahead, and returns them.
+    pub(crate) fn claim_all_ahead(&mut self, tasks: Vec<(LaneNumber, TaskId)>) -> Vec<(Lane, Head)> {
+        let mark = |(number, task)| {
+            let window = self.window(number)?;
+            let head = window.mark_ahead(task);
+            debug_assert!(head.is_some(), "task {task} is in the window");
+            Some((window.lane.clone(), head?))
+        };
+        tasks.into_iter().filter_map(mark).collect()
+    }
+
     /// Whether the lane has queries, and its pool has a free slot.
     fn may_run(&self, number: LaneNumber) -> bool {
         let lane = self.lanes.get(&number).map(|window| &window.lane).filter(|lane| lane.kind == LaneKind::Run);
@@ -84,7 +95,6 @@ mod tests {
 
     use super::*;
     use crate::names::{PoolName, Priority, Run};
-    use crate::plan::lane::Head;
     use crate::task::TaskOptions;
     use crate::time::Timestamp;
 

@@ -332,17 +332,6 @@ impl Plan {
         Some((window.lane.clone(), head?))
     }
 
-    /// Marks tasks that [`Plan::next_unclaimed`] returned as claimed ahead, and returns them.
-    pub(crate) fn claim_all_ahead(&mut self, tasks: Vec<(LaneNumber, TaskId)>) -> Vec<(Lane, Head)> {
-        let mark = |(number, task)| {
-            let window = self.window(number)?;
-            let head = window.mark_ahead(task);
-            debug_assert!(head.is_some(), "task {task} is in the window");
-            Some((window.lane.clone(), head?))
-        };
-        tasks.into_iter().filter_map(mark).collect()
-    }
-
     /// The position of the first task that could take a slot of this pool, without the tasks of the
     /// lane `but`. `worker_free` says whether a worker is free.
     #[must_use]

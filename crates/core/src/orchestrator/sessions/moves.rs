@@ -35,6 +35,7 @@ pub(super) struct Moves {
     uncontacted: BTreeSet<TargetName>,
     /// The first priority of their tasks, as far as it was looked for.
     first_priority: Option<Priority>,
+    /// When a session was moved last.
     last_move: Option<MonotonicTime>,
     /// When the next target may get its first session.
     next_contact: Option<MonotonicTime>,
